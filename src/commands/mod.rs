@@ -1,0 +1,1 @@
+//! For people, DRBD and monitoring systems. Never starts or stops a resource behind Pacemaker's back.

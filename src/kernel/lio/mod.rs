@@ -1,0 +1,1 @@
+//! The LIO target in configfs.

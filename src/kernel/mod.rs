@@ -1,0 +1,5 @@
+//! Linux as small concrete types under one [`attr::Root`]. Knows nothing of OCF.
+
+pub mod attr;
+pub mod error;
+pub mod lio;
