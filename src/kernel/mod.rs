@@ -1,5 +1,6 @@
 //! Linux as small concrete types under one [`attr::Root`]. Knows nothing of OCF.
 
 pub mod attr;
+pub mod block;
 pub mod error;
 pub mod lio;
