@@ -3,4 +3,7 @@
 pub mod attr;
 pub mod block;
 pub mod error;
+pub mod exec;
 pub mod lio;
+pub mod process;
+pub mod sysrq;
