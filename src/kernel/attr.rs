@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,6 +87,23 @@ impl Dir {
             Err(e) if is_absence(&e) => Ok(false),
             Err(e) => Err(KernelError::new("look at", &self.path, e)),
         }
+    }
+
+    /// The number of the device that it is on, as `stat(2)` gives it.
+    ///
+    /// # Errors
+    /// Whatever `stat` says.
+    pub fn device(&self) -> Result<u64> {
+        fs::metadata(&self.path).map(|m| m.dev()).map_err(|e| KernelError::new("look at", &self.path, e))
+    }
+
+    /// The size in bytes of the plain file at this path; `None` when it is something else.
+    ///
+    /// # Errors
+    /// Whatever `stat` says.
+    pub fn file_size(&self) -> Result<Option<u64>> {
+        let meta = fs::metadata(&self.path).map_err(|e| KernelError::new("look at", &self.path, e))?;
+        Ok(meta.is_file().then_some(meta.len()))
     }
 
     /// Reads the attribute `attr` without its final newline.

@@ -2,8 +2,13 @@
 
 pub mod attr;
 pub mod block;
+pub mod dm;
 pub mod error;
 pub mod exec;
 pub mod lio;
+pub mod listen;
+pub mod lock;
+pub mod probe_read;
 pub mod process;
 pub mod sysrq;
+pub mod task;

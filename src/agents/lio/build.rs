@@ -1,0 +1,167 @@
+//! Start: everything is built unseen, looked at again, and shown last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::check::{self, Expect};
+use super::jobs::{Job, Wave};
+use super::own::{Record, assign_hbas, is_same};
+use crate::deadline::Deadline;
+use crate::kernel::block::BlockDevice;
+use crate::kernel::error::KernelError;
+use crate::kernel::lio::config::Config;
+use crate::kernel::lio::inventory::Inventory;
+use crate::kernel::lio::{Lio, fabric, storage, tpg};
+use crate::kernel::lock::FileLock;
+use crate::kernel::{lio, task};
+use crate::ocf::error::{Code, OcfError};
+use crate::ocf::run::{Context, State};
+
+/// The lock under which rtslib picks HBA numbers (rtslib/tcm.py).
+const RTSLIB_LOCK: &str = "/run/rtslib_backstore.lock";
+
+/// As many as wait for the kernel at once; making objects is work for the CPU, waiting for devices is not.
+const WIDTH: usize = 8;
+
+/// Builds and shows the configuration. What was made is in the record from before it is made.
+///
+/// # Errors
+/// The first thing that failed. The caller takes away what the record says.
+pub fn build(cx: &Context, lio: &Lio, file: &std::path::Path, config: Config) -> Result<(), OcfError> {
+    let config = Arc::new(config);
+    let deadline = cx.deadline.share(0.7);
+    let record = make_backstores(cx, lio, file, &config, deadline)?;
+    let own = &record.inventory;
+    if let Some(chap) = &config.discovery {
+        fabric::set_discovery(lio, chap)?;
+    }
+    (cx.progress)("make targets");
+    run(per_target(lio, &config), deadline)?;
+    (cx.progress)("make LUNs");
+    run(per_lun(lio, &config, own), deadline)?;
+    (cx.progress)("make ACLs");
+    run(per_acl(lio, &config), deadline)?;
+    (cx.progress)("make portals");
+    for target in &config.targets {
+        for group in &target.tpgs {
+            let dir = lio.tpg(target.iqn.as_str(), group.tag);
+            group.portals.iter().try_for_each(|portal| tpg::create_portal(&dir, portal))?;
+        }
+    }
+    (cx.progress)("verify");
+    for (entry, so) in own.backstores.iter().zip(&config.backstores) {
+        storage::verify(lio, &entry.hba, so)?;
+    }
+    match check::state(lio, own, Expect::Built)? {
+        State::Running => {}
+        other => {
+            let why = other.answer().1.unwrap_or("nothing is there").to_owned();
+            return Err(OcfError::new(Code::Generic, format_args!("after building: {why}")));
+        }
+    }
+    (cx.progress)("enable");
+    for (iqn, group) in own.tpgs().filter(|(_, group)| group.enable) {
+        tpg::set_enabled(&lio.tpg(iqn, group.tag), true)?;
+    }
+    Ok(())
+}
+
+/// Picks HBA numbers, writes the record, makes the backstores. Under rtslib's lock, because targetcli may be picking numbers too.
+fn make_backstores(
+    cx: &Context,
+    lio: &Lio,
+    file: &std::path::Path,
+    config: &Arc<Config>,
+    deadline: Deadline,
+) -> Result<Record, OcfError> {
+    (cx.progress)("wait for the lock of rtslib");
+    cx.root.dir("/run").create_all(0o755)?;
+    let _lock = FileLock::take(&cx.root.path(RTSLIB_LOCK), deadline.within(Duration::from_secs(5)))?;
+    let mut inventory = Inventory::planned(config);
+    let found = storage::all(lio)?;
+    let mut taken = storage::taken_numbers(lio)?;
+    let mut jobs = Vec::new();
+    for (index, so) in config.backstores.iter().enumerate() {
+        let entry = &mut inventory.backstores[index];
+        entry.number = so.kind.dev().and_then(|d| BlockDevice::of(cx.root, d).ok()).map(|d| (d.major(), d.minor()));
+        if let Some(shared) = found.iter().find(|f| is_same(f, so)) {
+            // Another resource exports it too: what is left after half-built things were removed.
+            entry.hba.clone_from(&shared.hba);
+            continue;
+        }
+        let number = (0..u32::MAX).find(|n| !taken.contains(n)).unwrap_or(u32::MAX);
+        taken.push(number);
+        entry.hba = format!("{}_{number}", so.kind.hba());
+        let (lio, hba, config) = (lio.clone(), entry.hba.clone(), Arc::clone(config));
+        jobs.push(Job::new(format!("make backstore {}", so.name), move || {
+            storage::create(&lio, &hba, &config.backstores[index])
+        }));
+    }
+    assign_hbas(&mut inventory, config);
+    let since = task::now_in_ticks().unwrap_or(0);
+    let record = Record { inventory, config: file.to_owned(), discovery: config.discovery.is_some(), since };
+    record.save(cx)?;
+    (cx.progress)("make backstores");
+    run(jobs, deadline)?;
+    Ok(record)
+}
+
+fn per_target(lio: &Lio, config: &Arc<Config>) -> Vec<Job> {
+    let job = |index: usize, target: &lio::config::Target| {
+        let (lio, config) = (lio.clone(), Arc::clone(config));
+        Job::new(format!("make {}", target.iqn), move || tpg::create_target(&lio, &config.targets[index]))
+    };
+    config.targets.iter().enumerate().map(|(index, target)| job(index, target)).collect()
+}
+
+fn per_lun(lio: &Lio, config: &Config, own: &Inventory) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (target, made) in config.targets.iter().zip(&own.targets) {
+        for (group, made) in target.tpgs.iter().zip(&made.tpgs) {
+            let dir = lio.tpg(target.iqn.as_str(), group.tag);
+            for (lun, made) in group.luns.iter().zip(&made.luns) {
+                let (lio, dir, lun, hba) = (lio.clone(), dir.clone(), lun.clone(), made.backstore.0.clone());
+                let label = format!("make LUN {} of {}", lun.index, target.iqn);
+                jobs.push(Job::new(label, move || tpg::create_lun(&lio, &dir, &lun, &hba)));
+            }
+        }
+    }
+    jobs
+}
+
+fn per_acl(lio: &Lio, config: &Arc<Config>) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (t, target) in config.targets.iter().enumerate() {
+        for (g, group) in target.tpgs.iter().enumerate() {
+            let dir = lio.tpg(target.iqn.as_str(), group.tag);
+            for (a, acl) in group.acls.iter().enumerate() {
+                let (dir, config) = (dir.clone(), Arc::clone(config));
+                let label = format!("make ACL {} of {}", acl.initiator, target.iqn);
+                jobs.push(Job::new(label, move || tpg::create_acl(&dir, &config.targets[t].tpgs[g].acls[a])));
+            }
+        }
+    }
+    jobs
+}
+
+/// Runs jobs to their end.
+///
+/// # Errors
+/// The first failure, or what did not come back in time.
+fn run(jobs: Vec<Job>, deadline: Deadline) -> Result<(), OcfError> {
+    let mut wave = Wave::start(jobs, WIDTH);
+    if !wave.wait(deadline) {
+        let stuck = wave.outstanding().next().unwrap_or_default().to_owned();
+        return Err(OcfError::stuck(format_args!("{stuck}: no end within the time limit")));
+    }
+    wave.into_failed().into_iter().next().map_or(Ok(()), |e| Err(explain(e)))
+}
+
+/// What the kernel's numbers mean here.
+fn explain(e: KernelError) -> OcfError {
+    let at_enable = e.path.ends_with("enable");
+    match e.errno() {
+        Some(libc::EBUSY) if at_enable => OcfError::new(Code::Generic, format_args!("{e}: mounted, or held by another")),
+        _ => e.into(),
+    }
+}

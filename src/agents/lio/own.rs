@@ -1,0 +1,175 @@
+//! What is ours: the chosen part of the configuration, and the record of what the last start made.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Lio;
+use crate::kernel::error::KernelError;
+use crate::kernel::lio::config::Config;
+use crate::kernel::lio::inventory::Inventory;
+use crate::kernel::lio::json::ConfigError;
+use crate::kernel::lio::{self, saveconfig, storage};
+use crate::ocf::error::{Code, OcfError};
+use crate::ocf::run::Context;
+
+/// What a start wrote down before it made anything. Lives below `/run`, so a reboot clears it together with configfs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Everything that start made or was about to make.
+    pub inventory: Inventory,
+    /// The configuration file it read.
+    pub config: PathBuf,
+    /// Whether it set the discovery authentication.
+    pub discovery: bool,
+    /// When it began, in clock ticks since boot: younger kernel threads may be ours.
+    pub since: u64,
+}
+
+/// The file name of the record of an instance, with anything that is no file name replaced.
+fn file_name(instance: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.:".contains(c) { c } else { '_' };
+    format!("ocf-san.LIO-{}.record", instance.chars().map(plain).collect::<String>())
+}
+
+impl Record {
+    /// The record of this instance; `None` when there is none.
+    ///
+    /// # Errors
+    /// It is there and can not be read or understood.
+    pub fn load(cx: &Context) -> Result<Option<Self>, OcfError> {
+        Self::read(cx, &file_name(cx.env.instance()))
+    }
+
+    fn read(cx: &Context, name: &str) -> Result<Option<Self>, OcfError> {
+        let dir = cx.root.dir(cx.env.state_dir());
+        let Some(text) = dir.read_opt(name)? else { return Ok(None) };
+        let wrong = |e| OcfError::new(Code::Generic, format_args!("{}: {e}", dir.path().join(name).display()));
+        serde_json::from_str(&text).map(Some).map_err(wrong)
+    }
+
+    /// Writes it down.
+    ///
+    /// # Errors
+    /// The directory is not writable.
+    pub fn save(&self, cx: &Context) -> Result<(), OcfError> {
+        let dir = cx.root.dir(cx.env.state_dir());
+        dir.create_all(0o755)?;
+        let text = serde_json::to_vec(self).map_err(|e| OcfError::new(Code::Generic, e))?;
+        Ok(dir.replace_file(&file_name(cx.env.instance()), &text)?)
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// The directory is not writable.
+    pub fn forget(cx: &Context) -> Result<(), OcfError> {
+        cx.root.dir(cx.env.state_dir()).unlink(&file_name(cx.env.instance()))?;
+        Ok(())
+    }
+
+    /// Which other instance has a target of this name, according to its record.
+    ///
+    /// # Errors
+    /// The directory can not be listed. A record that can not be read claims nothing.
+    pub fn other_owner(cx: &Context, iqn: &str) -> Result<Option<String>, OcfError> {
+        let own = file_name(cx.env.instance());
+        let names = cx.root.dir(cx.env.state_dir()).entries()?.into_iter().map(|e| e.name);
+        for name in names.filter(|n| *n != own) {
+            let Some(instance) = name.strip_prefix("ocf-san.LIO-").and_then(|n| n.strip_suffix(".record")) else { continue };
+            let record = Self::read(cx, &name).ok().flatten().unwrap_or_default();
+            if record.inventory.targets.iter().any(|t| t.iqn == iqn) {
+                return Ok(Some(instance.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Lio {
+    /// The configuration file: as named, else the first default that is there, else the first default.
+    pub(super) fn config_file(&self, cx: &Context) -> Result<PathBuf, OcfError> {
+        if let Some(file) = &self.config {
+            return Ok(file.clone());
+        }
+        for file in saveconfig::DEFAULT_PATHS {
+            if cx.root.dir(file).exists()? {
+                return Ok(file.into());
+            }
+        }
+        Ok(saveconfig::DEFAULT_PATHS[0].into())
+    }
+
+    /// The chosen part of the configuration, and its file.
+    pub(super) fn load_config(&self, cx: &Context) -> Result<(PathBuf, Config), OcfError> {
+        let file = self.config_file(cx)?;
+        let text = saveconfig::read_private(cx.root, &file, self.allow_readable_config).map_err(|e| unreadable(&e))?;
+        let config = saveconfig::parse(&file, &text).map_err(|e| unusable(&e))?;
+        let config = self.choose(config, &file)?;
+        Ok((file, config))
+    }
+
+    /// The targets that `iqn` names and the backstores that they export; everything when it names none.
+    fn choose(&self, mut config: Config, file: &Path) -> Result<Config, OcfError> {
+        if self.iqns.is_empty() {
+            return Ok(config);
+        }
+        if let Some(missing) = self.iqns.iter().find(|iqn| !config.targets.iter().any(|t| t.iqn == **iqn)) {
+            return Err(OcfError::new(Code::Args, format_args!("iqn: {missing} is not in {}", file.display())));
+        }
+        config.targets.retain(|t| self.iqns.contains(&t.iqn));
+        let exported = |so: &lio::config::Backstore| {
+            config.targets.iter().flat_map(|t| &t.tpgs).flat_map(|g| &g.luns).any(|l| l.backstore == so.id())
+        };
+        config.backstores.retain(exported);
+        Ok(config)
+    }
+
+    /// What is ours by the configuration, where configfs shows it: for an instance without a record.
+    pub(super) fn inventory_of(lio: &lio::Lio, config: &Config) -> Result<Inventory, OcfError> {
+        let mut inventory = Inventory::planned(config);
+        let found = storage::all(lio)?;
+        for (entry, so) in inventory.backstores.iter_mut().zip(&config.backstores) {
+            let same = |f: &&storage::Found| is_same(f, so);
+            entry.hba = found.iter().find(same).map(|f| f.hba.clone()).unwrap_or_default();
+        }
+        assign_hbas(&mut inventory, config);
+        Ok(inventory)
+    }
+}
+
+/// Whether what configfs shows is the backstore that the configuration means: same plugin, name and device.
+pub fn is_same(found: &storage::Found, so: &lio::config::Backstore) -> bool {
+    let plugin = found.hba.rsplit_once('_').map(|(plugin, _)| plugin);
+    let dev = so.kind.dev().is_none_or(|dev| found.dev.is_empty() || dev.as_os_str() == found.dev.as_str());
+    plugin == Some(so.kind.hba()) && found.name == so.name && dev
+}
+
+/// Fills in where the backstore of each LUN is.
+pub fn assign_hbas(inventory: &mut Inventory, config: &Config) {
+    let hba_of = |id: &lio::config::BackstoreName| {
+        let index = config.backstores.iter().position(|so| so.id() == *id);
+        index.and_then(|i| inventory.backstores.get(i)).map(|b| b.hba.clone()).unwrap_or_default()
+    };
+    let luns = config.targets.iter().flat_map(|t| &t.tpgs).flat_map(|g| &g.luns);
+    let hbas: Vec<String> = luns.map(|lun| hba_of(&lun.backstore)).collect();
+    let entries = inventory.targets.iter_mut().flat_map(|t| &mut t.tpgs).flat_map(|g| &mut g.luns);
+    for (entry, hba) in entries.zip(hbas) {
+        entry.backstore.0 = hba;
+    }
+}
+
+/// The file can not be read. It differs from node to node, so never a reason to start nowhere.
+fn unreadable(e: &KernelError) -> OcfError {
+    let code = match e.source.kind() {
+        // Refused by us for its mode, not by the kernel.
+        std::io::ErrorKind::PermissionDenied if e.errno().is_some() => Code::Perm,
+        _ => Code::Args,
+    };
+    OcfError::new(code, e)
+}
+
+/// The file says something that can not be. As above.
+fn unusable(e: &ConfigError) -> OcfError {
+    OcfError::new(Code::Args, e)
+}

@@ -1,0 +1,184 @@
+//! Backstores: `core/HBA/NAME`. Made in one go, closed only by removal: the kernel has no "disable" for them.
+
+use std::collections::HashMap;
+
+use super::Lio;
+use super::config::{AluaGroup, Backstore, Kind};
+use crate::kernel::attr::Dir;
+use crate::kernel::error::{KernelError, Result};
+
+/// Attributes that kernels have had and lost, or that are only read: their absence is no news.
+const GONE: [&str; 6] = ["netif_timeout", "emulate_dpo", "emulate_fua_read", "hw_block_size", "hw_max_sectors", "hw_queue_depth"];
+
+/// A backstore that is there, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Directory below `core/`.
+    pub hba: String,
+    /// Its name.
+    pub name: String,
+    /// The device or file it says it stands on.
+    pub dev: String,
+}
+
+/// Every backstore there is.
+///
+/// # Errors
+/// Whatever reading the tree says.
+pub fn all(lio: &Lio) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for hba in lio.core().dirs()?.into_iter().filter(|h| h != "alua") {
+        for name in lio.core().dir(&hba).dirs()? {
+            let dev = lio.storage_object(&hba, &name).read_opt("udev_path")?.unwrap_or_default();
+            found.push(Found { hba: hba.clone(), name, dev });
+        }
+    }
+    Ok(found)
+}
+
+/// Which LUNs of which iSCSI targets lead to each backstore, as (HBA, name) → IQNs.
+///
+/// # Errors
+/// Whatever reading the tree says.
+pub fn exports(lio: &Lio) -> Result<HashMap<(String, String), Vec<String>>> {
+    let mut exports: HashMap<_, Vec<String>> = HashMap::new();
+    let iqns: Vec<String> = lio.iscsi().dirs()?;
+    let live = super::inventory::Inventory::live(lio, iqns.iter().map(String::as_str))?;
+    for (iqn, tpg) in live.tpgs() {
+        for lun in &tpg.luns {
+            exports.entry(lun.backstore.clone()).or_default().push(iqn.to_owned());
+        }
+    }
+    Ok(exports)
+}
+
+/// The numbers below `core/` that are taken, whatever the plugin: rtslib keeps them unique over all plugins.
+///
+/// # Errors
+/// Whatever reading the tree says.
+pub fn taken_numbers(lio: &Lio) -> Result<Vec<u32>> {
+    let hbas = lio.core().dirs()?;
+    Ok(hbas.iter().filter_map(|hba| hba.rsplit_once('_')?.1.parse().ok()).collect())
+}
+
+/// Makes the backstore in its own HBA directory and opens its device. Its serial number and attributes are set before any LUN can be.
+///
+/// # Errors
+/// Whatever the kernel says. EBUSY at `enable`: something else holds the device.
+pub fn create(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
+    lio.core().dir(hba).create()?;
+    let dir = lio.storage_object(hba, &so.name);
+    dir.create()?;
+    if let Some(dev) = so.kind.dev() {
+        dir.set("udev_path", &dev.to_string_lossy())?;
+    }
+    for control in controls(&so.kind) {
+        dir.set("control", &control)?;
+    }
+    dir.set("enable", "1")?;
+    if let Some(wwn) = &so.wwn {
+        dir.set("wwn/vpd_unit_serial", &format!("{wwn}\n"))?;
+    }
+    let attrib = dir.dir("attrib");
+    for (name, value) in &so.attributes {
+        set_attribute(&attrib, name, value)?;
+    }
+    so.alua.iter().try_for_each(|group| create_alua_group(&dir, group))
+}
+
+/// What `control` wants to hear. The kernel silently accepts what it does not know, so the result is read back by [`verify`].
+fn controls(kind: &Kind) -> Vec<String> {
+    match kind {
+        Kind::Block { dev, readonly, exclusive } => {
+            let exclusive = exclusive.filter(|e| !e).map(|_| ",exclusive=0").unwrap_or_default();
+            vec![format!("udev_path={},readonly={}{exclusive}", dev.display(), u8::from(*readonly))]
+        }
+        Kind::Fileio { dev, size, write_back, aio } => {
+            let mut controls = vec![format!("fd_dev_name={}", dev.display())];
+            controls.extend(size.map(|size| format!("fd_dev_size={size}")));
+            controls.extend(write_back.then(|| "fd_buffered_io=1".to_owned()));
+            controls.extend(aio.then(|| "fd_async_io=1".to_owned()));
+            controls
+        }
+        Kind::Ramdisk { size, nullio } => {
+            let mut controls = vec![format!("rd_pages={}", size.div_ceil(4096))];
+            controls.extend(nullio.then(|| "rd_nullio=1".to_owned()));
+            controls
+        }
+        Kind::Pscsi { .. } => Vec::new(),
+    }
+}
+
+/// Reads back what the kernel made of it.
+///
+/// # Errors
+/// `InvalidData` that says what differs.
+pub fn verify(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
+    let dir = lio.storage_object(hba, &so.name);
+    if lio.root().is_fake() {
+        return Ok(());
+    }
+    let info = dir.read("info")?;
+    let wrong = |what: &str| {
+        Err(KernelError::new("verify", dir.path().join("info"), std::io::Error::new(std::io::ErrorKind::InvalidData, what)))
+    };
+    if !info.contains("Status: ACTIVATED") {
+        return wrong("not activated");
+    }
+    match &so.kind {
+        Kind::Block { readonly, .. } if !info.contains(&format!("readonly: {}", u8::from(*readonly))) => {
+            wrong("readonly differs from the configuration")
+        }
+        Kind::Fileio { size: Some(size), .. } if !info.contains(&format!("Size: {size} ")) => {
+            wrong("size differs from the configuration")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Sets one attribute. One that this kernel does not have is passed over, one that has the value already may refuse to be written.
+///
+/// # Errors
+/// The kernel has it and refuses the value.
+pub fn set_attribute(attrib: &Dir, name: &str, value: &str) -> Result<()> {
+    if name.starts_with("hw_") {
+        return Ok(());
+    }
+    let Err(e) = attrib.set(name, value) else { return Ok(()) };
+    if e.is_not_found() {
+        if GONE.contains(&name) {
+            tracing::debug!(attribute = name, "this kernel no longer has this attribute");
+        } else {
+            tracing::warn!("{}: this kernel has no such attribute", e.path.display());
+        }
+        return Ok(());
+    }
+    if attrib.read_opt(name)?.as_deref() == Some(value) { Ok(()) } else { Err(e) }
+}
+
+fn create_alua_group(so: &Dir, group: &AluaGroup) -> Result<()> {
+    let dir = so.dir("alua").dir(&group.name);
+    dir.create()?;
+    dir.set("tg_pt_gp_id", &group.id.to_string())?;
+    for (name, value) in &group.attributes {
+        set_attribute(&dir, name, value)?;
+    }
+    Ok(())
+}
+
+/// Removes the backstore, which closes its device, and its HBA directory when that is empty. What is gone already is no error.
+///
+/// # Errors
+/// EBUSY while a LUN leads to it.
+pub fn remove(lio: &Lio, hba: &str, name: &str) -> Result<()> {
+    let dir = lio.storage_object(hba, name);
+    for group in dir.dir("alua").dirs()?.into_iter().filter(|g| g != "default_tg_pt_gp") {
+        dir.dir("alua").dir(group).remove()?;
+    }
+    dir.remove()?;
+    let hba = lio.core().dir(hba);
+    if hba.dirs()?.is_empty() {
+        hba.remove()?;
+    }
+    Ok(())
+}
