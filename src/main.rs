@@ -33,7 +33,7 @@ fn by_name(name: &OsStr) -> Option<&'static AgentSpec> {
     agents::by_name(name.to_str()?)
 }
 
-/// "The resource agent shall ignore all other arguments": the action is all that is looked at.
+/// "The RA shall ignore all other arguments" (OCF API 1.1, "Execution syntax"): the action is all that is looked at.
 fn agent(name: &OsStr, action: Option<&OsString>, env: &Env) -> ExitCode {
     let action = action.map(|action| action.to_string_lossy()).unwrap_or_default();
     let answer = match by_name(name) {

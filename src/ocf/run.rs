@@ -93,7 +93,8 @@ pub fn prepare(spec: &AgentSpec, action: &str, env: &Env) -> Result<Params, OcfE
     Params::check(env, spec.params)
 }
 
-/// "The agent should report an error on a major version it does not support"; testers and people do not set it at all.
+/// "A major number mismatch between the RA and the RM must be reported as an error by both sides" (OCF API 1.1, "API Version Numbers").
+/// Testers and people do not set it at all.
 fn speaks_our_version(env: &Env) -> Result<(), OcfError> {
     match env.get("OCF_RA_VERSION_MAJOR").map(str::trim) {
         None | Some("" | "1") => Ok(()),
