@@ -1,1 +1,3 @@
 //! When something hangs.
+
+pub mod supervise;
