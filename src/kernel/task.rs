@@ -60,14 +60,13 @@ impl Task {
 /// `/proc` can not be read.
 pub fn kernel_threads_since(root: &Root, since: u64) -> Result<Vec<Task>> {
     let children = root.dir("/proc/2/task/2").read_opt("children")?;
-    let pids: Vec<u32> = match &children {
-        Some(list) => list.split_whitespace().filter_map(|p| p.parse().ok()).collect(),
+    let pids: Vec<u32> = if let Some(list) = &children {
+        list.split_whitespace().filter_map(|p| p.parse().ok()).collect()
+    } else {
         // A kernel without CONFIG_PROC_CHILDREN: every number there is, in order.
-        None => {
-            let mut pids: Vec<u32> = root.dir("/proc").dirs()?.iter().filter_map(|p| p.parse().ok()).collect();
-            pids.sort_unstable();
-            pids
-        }
+        let mut pids: Vec<u32> = root.dir("/proc").dirs()?.iter().filter_map(|p| p.parse().ok()).collect();
+        pids.sort_unstable();
+        pids
     };
     let mut threads = Vec::new();
     for pid in pids.into_iter().rev() {
