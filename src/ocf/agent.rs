@@ -106,6 +106,15 @@ pub trait Agent {
     /// Only when the state can not be told.
     fn monitor(&self, cx: &Context, level: Level) -> Result<State, OcfError>;
 
+    /// What is there now, without asking how well it does: what start and stop need to know before and after. Unlike a monitor it never
+    /// waits to see whether something moves.
+    ///
+    /// # Errors
+    /// Only when the state can not be told.
+    fn presence(&self, cx: &Context) -> Result<State, OcfError> {
+        self.monitor(cx, Level::Cheap)
+    }
+
     /// Makes it run. Called only when [`Agent::monitor`] did not find it running.
     ///
     /// # Errors

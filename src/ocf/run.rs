@@ -164,7 +164,7 @@ impl From<OcfError> for Failure {
 
 fn perform(spec: &AgentSpec, action: Action, params: &Params, cx: &Context) -> Result<Answer, Failure> {
     let agent = (spec.build)(params)?;
-    let now = || agent.monitor(cx, Level::Cheap);
+    let now = || agent.presence(cx);
     match action {
         Action::Monitor => return Ok(Answer::of(&agent.monitor(cx, cx.env.level())?)),
         Action::ValidateAll => agent.validate(cx, cx.env.level())?,
@@ -198,7 +198,7 @@ fn perform(spec: &AgentSpec, action: Action, params: &Params, cx: &Context) -> R
 
 /// A stop that can not tell what is there tries all the same.
 fn stop(agent: &dyn Agent, cx: &Context) -> Result<Answer, Failure> {
-    let before = agent.monitor(cx, Level::Cheap);
+    let before = agent.presence(cx);
     let may_be_there = match &before {
         Ok(State::Stopped) => return Ok(Answer::SUCCESS),
         Ok(_) => true,
@@ -210,7 +210,7 @@ fn stop(agent: &dyn Agent, cx: &Context) -> Result<Answer, Failure> {
     let failure = |error| Failure { error, may_be_there };
     agent.stop(cx).map_err(failure)?;
     // A stop that succeeded may have taken away the very thing that a monitor needs: absence is an answer again.
-    let after = agent.monitor(cx, Level::Cheap)?;
+    let after = agent.presence(cx)?;
     settled("stop", &after, State::is_stopped).map_err(failure)?;
     Ok(Answer::SUCCESS)
 }

@@ -227,6 +227,12 @@ impl Agent for Lio {
         if level == Level::Cheap { Ok(state) } else { self.deep_check(cx, &lio, &own, level) }
     }
 
+    fn presence(&self, cx: &Context) -> Result<State, OcfError> {
+        let lio = lio::Lio::new(cx.root);
+        let own = self.own(cx, &lio)?;
+        own.map_or(Ok(State::Stopped), |own| Ok(check::state(&lio, &own.inventory, Expect::Enabled)?))
+    }
+
     fn start(&self, cx: &Context) -> Result<(), OcfError> {
         let lio = lio::Lio::new(cx.root);
         (cx.progress)("read the configuration");
