@@ -107,6 +107,22 @@ fn a_wrong_parameter_is_6_before_anything_is_done() {
 }
 
 #[test]
+fn a_failure_is_logged_where_the_caller_says_and_success_is_not() {
+    let bench = Bench::new();
+    let log = bench.path("log");
+    let vars = [("HA_LOGFILE", log.to_str().unwrap()), ("OCF_RESOURCE_INSTANCE", "t1")];
+    assert_eq!(bench.run("LIO", &["meta-data"], &vars).code, 0);
+    assert!(!log.exists());
+    let seen = bench.run("LIO", &["start"], &[vars[0], vars[1], ("OCF_RESKEY_on_stop_hang", "explode")]);
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(
+        text.lines().count() == 1 && text.contains("  LIO(t1)[") && text.ends_with(&format!("ERROR: {}\n", seen.reasons()[0])),
+        "{text}"
+    );
+    assert_eq!(seen.stderr.lines().count(), 1, "{seen:?}");
+}
+
+#[test]
 fn the_caller_may_name_the_prefix_of_the_reason() {
     let seen = Bench::new().run("LIO", &["bogus"], &[("OCF_EXIT_REASON_PREFIX", "because:")]);
     assert_eq!(seen.stderr, "because:bogus: no such action\n");
@@ -193,6 +209,10 @@ fn a_full_stdout_is_a_failure_with_a_reason() {
     let output = Command::new(Bench::new().path("LIO")).arg("meta-data").env_clear().stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("ocf-exit-reason:stdout: "), "{output:?}");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(Bench::new().path("ocf-san")).arg("agents").env_clear().stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("ocf-san: stdout: "), "{output:?}");
 }
 
 #[test]

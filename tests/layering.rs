@@ -78,6 +78,9 @@ fn each_layer_knows_only_those_below_it() {
     for (file, text) in sources() {
         let layer = layer_of(&file);
         let (_, may) = LAYERS.iter().find(|(name, _)| *name == layer).unwrap_or_else(|| panic!("{file}: not in the picture"));
+        // What is relative must stay inside of the layer.
+        let out_of_it = "super::".repeat(file.matches('/').count() + usize::from(!file.ends_with("/mod.rs")));
+        assert!(!code(&text).contains(&out_of_it), "{file} reaches out by {out_of_it}");
         for name in known(&text, layer) {
             assert!(may.contains(&name.as_str()), "{file} knows {name}");
         }
