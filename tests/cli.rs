@@ -20,7 +20,7 @@ struct Bench(tempfile::TempDir);
 impl Bench {
     fn new() -> Self {
         let bench = Self(tempfile::tempdir().unwrap());
-        for name in agents::ALL.iter().map(|spec| spec.name).chain(["XLIO", "LIO.bak", "ocf-san"]) {
+        for name in agents::ALL.iter().map(|spec| spec.name).chain(["XLIO", "LIO.bak", "ocf-san.bak", "ocf-san"]) {
             symlink(BINARY, bench.path(name)).unwrap();
         }
         bench
@@ -59,7 +59,7 @@ fn seen(command: &mut Command) -> Seen {
 #[test]
 fn every_call_has_its_code_and_a_reason_when_it_fails() {
     let bench = Bench::new();
-    let cases: [(&str, &[&str], i32); 9] = [
+    let cases: [(&str, &[&str], i32); 10] = [
         ("LIO", &["bogus"], 3),
         ("LIO", &[""], 3),
         ("LIO", &[], 3),
@@ -69,6 +69,7 @@ fn every_call_has_its_code_and_a_reason_when_it_fails() {
         ("XLIO", &["monitor"], 5),
         ("XLIO", &["meta-data"], 5),
         ("LIO.bak", &["monitor"], 5),
+        ("ocf-san.bak", &["agents"], 5),
     ];
     for (name, args, code) in cases {
         let seen = bench.run(name, args, &[]);

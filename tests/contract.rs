@@ -227,6 +227,12 @@ fn what_is_stuck_says_so_whatever_the_action() {
         let (answer, _) = told(action, "stuck", "running", &[]);
         assert!(answer.stuck && answer.code == Code::Generic, "{action}: {answer:?}");
     }
+    // What is stuck is there, whatever its code says.
+    for (action, states, result) in [("monitor", "stuck-5", "running"), ("stop", "stuck-5", "stuck-5"), ("stop", "5", "stuck-5")]
+    {
+        let (answer, _) = told(action, states, result, &[]);
+        assert!(answer.stuck && answer.code == Code::Installed, "{action}: {answer:?}");
+    }
     let (answer, _) = told("stop", "running,stuck", "running", &[]);
     assert!(answer.stuck && answer.code == Code::Generic, "{answer:?}");
 }

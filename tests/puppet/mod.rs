@@ -75,6 +75,7 @@ fn step(word: &str) -> Option<Result<State, OcfError>> {
         "partial" => State::Partial(why()),
         "failed" => State::Failed(why()),
         "stuck" => return Some(Err(OcfError::stuck(word))),
+        "stuck-5" => return Some(Err(OcfError { code: Code::Installed, ..OcfError::stuck(word) })),
         number => return Some(Err(OcfError::new(Code::from_number(number.parse().ok()?), format_args!("error {number}")))),
     }))
 }
