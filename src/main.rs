@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     match args.get(1) {
         Some(name) if by_name(name).is_some() => agent(name, args.get(2), &env),
         _ => ExitCode::from(commands::run(&args).unwrap_or_else(|e| {
-            reason_without_prefix(&e);
+            complain(&e);
             1
         })),
     }
@@ -73,7 +73,8 @@ fn printed(text: std::io::Result<String>) -> Answer {
     }
 }
 
-fn reason_without_prefix(e: &anyhow::Error) {
+/// To a person, not to Pacemaker.
+fn complain(e: &anyhow::Error) {
     let _ = std::io::Write::write(&mut std::io::stderr(), format!("ocf-san: {e:#}\n").as_bytes());
 }
 

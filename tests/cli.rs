@@ -1,4 +1,5 @@
 //! The binary, called through symbolic links as Pacemaker calls it: codes, reasons, and what is on which stream.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![expect(clippy::disallowed_methods, reason = "runs the binary")]
 
 use std::fs;
@@ -19,7 +20,7 @@ struct Bench(tempfile::TempDir);
 impl Bench {
     fn new() -> Self {
         let bench = Self(tempfile::tempdir().unwrap());
-        for name in agents::ALL.iter().map(|spec| spec.name).chain(["XLIO", "LIO.bak", "ocf-san"]) {
+        for name in agents::ALL.iter().map(|spec| spec.name).chain(["XLIO", "LIO.bak", "ocf-san.bak", "ocf-san"]) {
             symlink(BINARY, bench.path(name)).unwrap();
         }
         bench
@@ -58,7 +59,7 @@ fn seen(command: &mut Command) -> Seen {
 #[test]
 fn every_call_has_its_code_and_a_reason_when_it_fails() {
     let bench = Bench::new();
-    let cases: [(&str, &[&str], i32); 9] = [
+    let cases: [(&str, &[&str], i32); 10] = [
         ("LIO", &["bogus"], 3),
         ("LIO", &[""], 3),
         ("LIO", &[], 3),
@@ -68,6 +69,7 @@ fn every_call_has_its_code_and_a_reason_when_it_fails() {
         ("XLIO", &["monitor"], 5),
         ("XLIO", &["meta-data"], 5),
         ("LIO.bak", &["monitor"], 5),
+        ("ocf-san.bak", &["agents"], 5),
     ];
     for (name, args, code) in cases {
         let seen = bench.run(name, args, &[]);
@@ -103,6 +105,22 @@ fn an_action_that_only_looks_gives_exactly_one_reason_unless_all_is_well() {
 fn a_wrong_parameter_is_6_before_anything_is_done() {
     let seen = Bench::new().run("LIO", &["start"], &[("OCF_RESKEY_on_stop_hang", "explode")]);
     assert_eq!((seen.code, seen.reasons().len(), seen.stdout.as_str()), (6, 1, ""), "{seen:?}");
+}
+
+#[test]
+fn a_failure_is_logged_where_the_caller_says_and_success_is_not() {
+    let bench = Bench::new();
+    let log = bench.path("log");
+    let vars = [("HA_LOGFILE", log.to_str().unwrap()), ("OCF_RESOURCE_INSTANCE", "t1")];
+    assert_eq!(bench.run("LIO", &["meta-data"], &vars).code, 0);
+    assert!(!log.exists());
+    let seen = bench.run("LIO", &["start"], &[vars[0], vars[1], ("OCF_RESKEY_on_stop_hang", "explode")]);
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(
+        text.lines().count() == 1 && text.contains("  LIO(t1)[") && text.ends_with(&format!("ERROR: {}\n", seen.reasons()[0])),
+        "{text}"
+    );
+    assert_eq!(seen.stderr.lines().count(), 1, "{seen:?}");
 }
 
 #[test]
@@ -192,6 +210,10 @@ fn a_full_stdout_is_a_failure_with_a_reason() {
     let output = Command::new(Bench::new().path("LIO")).arg("meta-data").env_clear().stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("ocf-exit-reason:stdout: "), "{output:?}");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(Bench::new().path("ocf-san")).arg("agents").env_clear().stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("ocf-san: stdout: "), "{output:?}");
 }
 
 #[test]

@@ -1,18 +1,39 @@
 //! The OCF contract, for every agent and for one that answers what it is told. A test that quotes, quotes the OCF resource agent API 1.1.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod puppet;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ocf_san::agents;
+use ocf_san::deadline::Deadline;
+use ocf_san::kernel::attr::Root;
 use ocf_san::ocf::env::Env;
 use ocf_san::ocf::error::Code;
-use ocf_san::ocf::run::{Answer, prepare};
+use ocf_san::ocf::run::{Answer, Context, act, prepare};
 use ocf_san::ocf::spec::{AgentSpec, Content};
-use puppet::{PLAIN, PUPPET, ask, env};
+use puppet::{PLAIN, PUPPET};
 
 fn every_agent() -> impl Iterator<Item = &'static AgentSpec> {
     agents::ALL.iter().copied().chain([&PUPPET, &PLAIN])
+}
+
+/// An environment of these variables.
+fn env(vars: &[(&str, &str)]) -> Env {
+    vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+/// Prepares and performs an action in this environment; what it came to, and what was called of the agent.
+fn ask(spec: &AgentSpec, action: &str, env: &Env) -> (Answer, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Root::fake(dir.path());
+    let calls = RefCell::new(Vec::new());
+    let progress = |what: &str| calls.borrow_mut().push(what.to_owned());
+    let cx = Context { root: &root, env, deadline: Deadline::after(Duration::from_secs(5)), progress: &progress };
+    let answer = prepare(spec, action, env).map_or_else(Answer::from, |params| act(spec, action, &params, &cx));
+    (answer, calls.take().join(" "))
 }
 
 /// The puppet's answer when its monitors find `states` and everything else comes to `result`.
@@ -205,6 +226,12 @@ fn what_is_stuck_says_so_whatever_the_action() {
     for action in ["monitor", "start", "promote"] {
         let (answer, _) = told(action, "stuck", "running", &[]);
         assert!(answer.stuck && answer.code == Code::Generic, "{action}: {answer:?}");
+    }
+    // What is stuck is there, whatever its code says.
+    for (action, states, result) in [("monitor", "stuck-5", "running"), ("stop", "stuck-5", "stuck-5"), ("stop", "5", "stuck-5")]
+    {
+        let (answer, _) = told(action, states, result, &[]);
+        assert!(answer.stuck && answer.code == Code::Installed, "{action}: {answer:?}");
     }
     let (answer, _) = told("stop", "running,stuck", "running", &[]);
     assert!(answer.stuck && answer.code == Code::Generic, "{answer:?}");

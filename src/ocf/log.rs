@@ -40,10 +40,10 @@ pub fn leave_files_alone() {
     FILES.store(false, Ordering::Relaxed);
 }
 
-/// Prints the exit reason, and logs it wherever stderr is not.
+/// Prints the exit reason, and logs it wherever stderr is not. In this order: a log file on a slow disk does not hold up the reason.
 pub fn exit_reason(env: &Env, text: &str) {
-    tracing::error!(target: ON_STDERR_ALREADY, "{}", reason::text(text));
     reason::print(env, text);
+    tracing::error!(target: ON_STDERR_ALREADY, "{}", reason::text(text));
 }
 
 struct Log {

@@ -4,13 +4,10 @@
 //! each call by `progress`, so that a test sees what was called.
 
 use std::cell::Cell;
-use std::time::Duration;
 
-use ocf_san::deadline::Deadline;
-use ocf_san::kernel::attr::Root;
-use ocf_san::ocf::env::{Env, Params};
+use ocf_san::ocf::env::Params;
 use ocf_san::ocf::error::{Code, OcfError};
-use ocf_san::ocf::run::{Agent, Answer, Context, Level, State, act, prepare};
+use ocf_san::ocf::run::{Agent, Context, Level, State};
 use ocf_san::ocf::spec::{ActionSpec, AgentSpec, Content, Param, ParamValue};
 
 static NAME: Param<String> = Param::required("name", "Name", "The name.\n\n* no two may share it & <that> is \"it\"").unique();
@@ -78,6 +75,7 @@ fn step(word: &str) -> Option<Result<State, OcfError>> {
         "partial" => State::Partial(why()),
         "failed" => State::Failed(why()),
         "stuck" => return Some(Err(OcfError::stuck(word))),
+        "stuck-5" => return Some(Err(OcfError { code: Code::Installed, ..OcfError::stuck(word) })),
         number => return Some(Err(OcfError::new(Code::from_number(number.parse().ok()?), format_args!("error {number}")))),
     }))
 }
@@ -131,20 +129,4 @@ impl Agent for Puppet {
     fn notify(&self, cx: &Context) -> Result<(), OcfError> {
         self.called(cx, "notify")
     }
-}
-
-/// An environment of these variables.
-pub fn env(vars: &[(&str, &str)]) -> Env {
-    vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-}
-
-/// Prepares and performs an action in this environment; what it came to, and what was called of the agent.
-pub fn ask(spec: &AgentSpec, action: &str, env: &Env) -> (Answer, String) {
-    let dir = tempfile::tempdir().unwrap();
-    let root = Root::fake(dir.path());
-    let calls = std::cell::RefCell::new(Vec::new());
-    let progress = |what: &str| calls.borrow_mut().push(what.to_owned());
-    let cx = Context { root: &root, env, deadline: Deadline::after(Duration::from_secs(5)), progress: &progress };
-    let answer = prepare(spec, action, env).map_or_else(Answer::from, |params| act(spec, action, &params, &cx));
-    (answer, calls.take().join(" "))
 }
