@@ -13,13 +13,16 @@ need_image() {
     if [ ! -d "$image" ]; then
         rm -rf --one-file-system -- "$cache"/building-* # of a build that was cut off: only we hold the lock
         building=$(mktemp -d "$cache/building-XXXXXX")
-        as_image_root "$parts/image" "$building" >&2 8>&-
+        as_image_root "$parts/image" "$building" >&2
         mv "$building" "$image"
     fi
     exec 8>&-
 }
 
-# Building needs a root user, but one in a user namespace will do.
+# Building needs a root user, but one in a user namespace will do. With processes and mounts in
+# namespaces too, a build that is cut off leaves none behind; while one lives, it holds the lock.
 as_image_root() {
-    if [ "$UID" = 0 ]; then "$@"; else unshare --map-root-user --map-auto --mount "$@"; fi
+    local root_user=(--map-root-user --map-auto)
+    [ "$UID" != 0 ] || root_user=()
+    unshare "${root_user[@]}" --mount --pid --fork --kill-child "$@"
 }
