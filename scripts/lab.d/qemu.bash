@@ -137,7 +137,7 @@ start_qemu() { # NAME NUMBER ARGUMENTS...
 # /dev/kvm may be there and not work: the guest then stands still before its first line. So a bare
 # kernel is booted under it, once per boot of the host. It has no root disk, panics, and ends QEMU.
 accelerator() {
-    local boot known verdict=tcg
+    local boot known console verdict=tcg
     if [ -n "${LAB_ACCEL-}" ]; then
         [[ $LAB_ACCEL == kvm || $LAB_ACCEL == tcg ]] || bad "LAB_ACCEL '$LAB_ACCEL': kvm or tcg"
         echo "$LAB_ACCEL"
@@ -149,10 +149,11 @@ accelerator() {
         echo "${known#* }"
         return
     fi
-    if [ -w /dev/kvm ] && timeout --kill-after=1 10 qemu-system-x86_64 -nodefaults -no-user-config -display none \
-        -machine pc -accel kvm -cpu host -m 256M -no-reboot -serial stdio -kernel "$image/kernel-6.1" \
-        -append 'console=ttyS0 panic=-1' </dev/null 2>/dev/null | grep -q 'Kernel panic'; then
-        verdict=kvm
+    if [ -w /dev/kvm ]; then
+        console=$(timeout --kill-after=1 10 qemu-system-x86_64 -nodefaults -no-user-config -display none \
+            -machine pc -accel kvm -cpu host -m 256M -no-reboot -serial stdio -kernel "$image/kernel-6.1" \
+            -append 'console=ttyS0 panic=-1' </dev/null 2>/dev/null) || true
+        [[ $console != *'Kernel panic'* ]] || verdict=kvm
     fi
     echo "$boot $verdict" >"$cache/accel"
     echo "$verdict"

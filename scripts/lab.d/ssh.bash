@@ -27,7 +27,7 @@ drop_connection() { # NAME
 }
 
 # Makes sure of a connection to the present boot. Bounded; says nothing when it fails.
-connect() ( # NAME
+connect() ( # NAME [SECONDS]
     local options boots
     ssh_options "$1"
     exec 9>"$run/$1.ssh-lock"
@@ -38,7 +38,7 @@ connect() ( # NAME
             timeout 5 ssh "${options[@]}" -O check guest >/dev/null 2>&1 && return
         drop_connection "$1"
     fi
-    timeout 30 ssh "${options[@]}" -o ControlMaster=yes -N -f guest </dev/null >/dev/null 2>&1 9>&- || return 255
+    timeout "${2:-30}" ssh "${options[@]}" -o ControlMaster=yes -N -f guest </dev/null >/dev/null 2>&1 9>&- || return 255
     echo "$boots" >"$run/$1.ssh-boots"
 )
 
@@ -63,11 +63,12 @@ boot_id() { run_in "$1" cat /proc/sys/kernel/random/boot_id; } # NAME
 
 # Until the guest answers and, if a boot id is given, does so with another one.
 wait_for_ssh() { # NAME SECONDS [OLD_BOOT_ID]
-    local name=$1 end=$((SECONDS + $2)) old=${3-} id
+    local name=$1 end=$((SECONDS + $2)) old=${3-} id limit
     while is_running "$name" && [ "$SECONDS" -lt "$end" ]; do
-        if connect "$name"; then
+        limit=$((end - SECONDS < 30 ? end - SECONDS : 30))
+        if connect "$name" "$limit"; then
             [ -n "$old" ] || return 0
-            id=$(timeout 20 "$here/lab" boot-id "$name" 2>/dev/null) && [ -n "$id" ] && [ "$id" != "$old" ] && return 0
+            id=$(timeout "$limit" "$here/lab" boot-id "$name" 2>/dev/null) && [ -n "$id" ] && [ "$id" != "$old" ] && return 0
         fi
         sleep 0.5
     done
