@@ -74,7 +74,10 @@ need_disk() { # FILE SIZE
 free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
 start_guest() { # NAME kvm|tcg
-    local name=$1 n=${number[$1]} kernel=${LAB_KERNEL:-6.1} base lan accel=(-accel kvm -cpu host) arguments
+    local name=$1 n=${number[$1]} kernel=${LAB_KERNEL:-6.1} cpus=${LAB_CPUS:-1} memory=${LAB_MEM:-1G}
+    local base lan accel=(-accel kvm -cpu host) arguments
+    [[ $cpus =~ ^[1-9][0-9]?$ ]] || bad "LAB_CPUS '$cpus' is not a number of processors"
+    [[ $memory =~ ^[1-9][0-9]*[MG]$ ]] || bad "LAB_MEM '$memory' is not a size such as 768M or 2G"
     # The root disk stays with the image that it was made from.
     if [ ! -e "$disks/$name.image" ]; then
         qemu-img create -q -f qcow2 -F qcow2 -b "$image/disk.qcow2" "$disks/$name.qcow2"
@@ -86,7 +89,7 @@ start_guest() { # NAME kvm|tcg
     need_disk "$disks/$name-data.raw" 2G
     arguments=(
         -name "$name" -nodefaults -no-user-config -display none -machine pc "${accel[@]}"
-        -smp "${LAB_CPUS:-1}" -m "${LAB_MEM:-1G}" -device virtio-rng-pci
+        -smp "$cpus" -m "$memory" -device virtio-rng-pci
         -kernel "$base/kernel-$kernel" -initrd "$base/initrd-$kernel"
         -append "console=ttyS0 quiet loglevel=5 panic=10 net.ifnames=0 mitigations=off audit=0 \
 systemd.hostname=$name systemd.machine_id=$(printf '%032x' "$n") systemd.show_status=no \
