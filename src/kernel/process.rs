@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -89,9 +90,11 @@ impl Child {
 
     /// SIGKILL to it and to its process group. That it ends is another matter.
     pub fn kill_group(&self) {
-        // The group does not exist before the child's setsid; the child itself cannot be another process, for only we reap it.
-        let _ = kill(self.pid, Signal::SIGKILL);
-        let _ = killpg(self.pid, Signal::SIGKILL);
+        // Before the child's setsid there is no such group, and only the child to kill. It can not be another process yet: only we
+        // reap it.
+        if killpg(self.pid, Signal::SIGKILL).is_err() {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
     }
 
     /// How it ended, if it does so by the deadline. Reaps it.
@@ -175,14 +178,20 @@ pub struct Stat {
     pub state: char,
     /// The process id of its parent.
     pub parent: i32,
+    /// CPU time it has used, in clock ticks; that of all threads in the case of a process.
+    pub cpu: u64,
     /// When it started, in clock ticks since boot.
     pub start: u64,
 }
 
 impl Stat {
     fn of(pid: i32) -> io::Result<Self> {
+        Self::read(format!("/proc/{pid}/stat"))
+    }
+
+    fn read(path: impl AsRef<Path>) -> io::Result<Self> {
         let mut text = [0; 1024];
-        let n = File::open(format!("/proc/{pid}/stat"))?.read(&mut text)?;
+        let n = File::open(path)?.read(&mut text)?;
         let text = String::from_utf8_lossy(text.get(..n).unwrap_or_default());
         text.parse().map_err(|why: String| io::Error::new(io::ErrorKind::InvalidData, why))
     }
@@ -197,14 +206,45 @@ impl std::str::FromStr for Stat {
             let (head, tail) = text.rsplit_once(')')?;
             let (_, name) = head.split_once('(')?;
             let fields: Vec<&str> = tail.split_whitespace().collect();
+            let number = |n: usize| fields.get(n)?.parse::<u64>().ok();
             Some(Self {
                 name: name.to_owned(),
                 state: fields.first()?.chars().next()?,
                 parent: fields.get(1)?.parse().ok()?,
-                start: fields.get(19)?.parse().ok()?,
+                cpu: number(11)? + number(12)?,
+                start: number(19)?,
             })
         };
         parse().ok_or_else(|| "not a line of /proc/PID/stat".to_owned())
+    }
+}
+
+/// How a process that got SIGKILL stands to its end: on a starved CPU it may merely not have had its turn.
+#[derive(Debug, Clone, Copy)]
+pub struct Dying {
+    pid: i32,
+    cpu: u64,
+}
+
+impl Dying {
+    /// More CPU time than it takes to end, in clock ticks: after SIGKILL no more code of the program runs.
+    const MUCH: u64 = 10;
+
+    /// The process with this number, from now on.
+    #[must_use]
+    pub fn new(pid: Pid) -> Self {
+        let cpu = Stat::of(pid.as_raw()).map_or(0, |stat| stat.cpu);
+        Self { pid: pid.as_raw(), cpu }
+    }
+
+    /// Whether the kernel holds it: a thread waits uninterruptibly (or for a tracer), or spins.
+    #[must_use]
+    pub fn is_held(self) -> bool {
+        let spins = Stat::of(self.pid).is_ok_and(|stat| stat.cpu > self.cpu + Self::MUCH);
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        let waits =
+            tasks.filter_map(|task| Stat::read(task.path().join("stat")).ok()).any(|stat| matches!(stat.state, 'D' | 't'));
+        spins || waits
     }
 }
 
@@ -336,9 +376,9 @@ mod tests {
 
     #[test]
     fn a_name_with_blanks_and_parentheses_does_not_shift_the_fields() {
-        let line = "4242 (a) b (c)) D 17 4242 4242 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 987654 0 0\n";
+        let line = "4242 (a) b (c)) D 17 4242 4242 0 -1 4194560 0 0 0 0 30 12 0 0 20 0 1 0 987654 0 0\n";
         let stat: Stat = line.parse().unwrap();
-        assert_eq!(stat, Stat { name: "a) b (c)".to_owned(), state: 'D', parent: 17, start: 987_654 });
+        assert_eq!(stat, Stat { name: "a) b (c)".to_owned(), state: 'D', parent: 17, cpu: 42, start: 987_654 });
         assert!("".parse::<Stat>().is_err() && "1 (x) S".parse::<Stat>().is_err());
     }
 

@@ -1,6 +1,6 @@
 //! The sysrq keys that we press, through `/proc/sysrq-trigger`. `/proc/sys/kernel/sysrq` governs only the keyboard and is left alone.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 
 use super::attr::Root;
@@ -45,9 +45,7 @@ impl Trigger {
     /// # Errors
     /// Not root, or a kernel without sysrq.
     pub fn open(root: &Root) -> Result<Self> {
-        let path = root.path(TRIGGER);
-        let opened = OpenOptions::new().append(root.is_fake()).create(root.is_fake()).write(true).open(&path);
-        opened.map(Self).map_err(|e| KernelError::new("open", TRIGGER, e))
+        open_sink(root, TRIGGER).map(Self)
     }
 
     /// Presses a key.
@@ -63,6 +61,22 @@ impl std::os::fd::AsRawFd for Trigger {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.0.as_raw_fd()
     }
+}
+
+/// Opens `/dev/kmsg`, where each write is a record of the kernel log. Below a fake root it is a file that collects them.
+///
+/// # Errors
+/// Not root, or a container without it.
+pub fn open_kernel_log(root: &Root) -> Result<File> {
+    open_sink(root, "/dev/kmsg")
+}
+
+fn open_sink(root: &Root, path: &'static str) -> Result<File> {
+    let (real, fake) = (root.path(path), root.is_fake());
+    if let Some(parent) = real.parent().filter(|_| fake) {
+        fs::create_dir_all(parent).map_err(|e| KernelError::new("create", parent, e))?;
+    }
+    OpenOptions::new().write(true).append(fake).create(fake).open(&real).map_err(|e| KernelError::new("open", path, e))
 }
 
 /// Reboots by the system call that `reboot -f` uses. Shuts devices down first, so it may hang.

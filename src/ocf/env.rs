@@ -25,6 +25,26 @@ impl Env {
         self.vars.get(name).map(String::as_str)
     }
 
+    /// The same with one variable set to something else.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.vars.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The time-out that the caller gave this action, in whole milliseconds; `None` when it gave none that is a number above 0.
+    #[must_use]
+    pub fn timeout(&self) -> Option<std::time::Duration> {
+        let millis = self.get("OCF_RESKEY_CRM_meta_timeout")?.trim().parse().ok().filter(|ms| *ms > 0)?;
+        Some(std::time::Duration::from_millis(millis))
+    }
+
+    /// How deep to look.
+    #[must_use]
+    pub fn level(&self) -> super::run::Level {
+        super::run::Level::from_number(self.get("OCF_CHECK_LEVEL").and_then(|text| text.trim().parse().ok()).unwrap_or_default())
+    }
+
     /// The name of the resource, `default` when unset (as ocf-shellfuncs has it).
     #[must_use]
     pub fn instance(&self) -> &str {

@@ -1,7 +1,8 @@
 //! What every agent is, and what the OCF contract makes of it.
 
-use super::env::Env;
+use super::env::{Env, Params};
 use super::error::{Code, OcfError};
+use super::spec::AgentSpec;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 
@@ -113,4 +114,32 @@ pub trait Agent {
     fn reload_agent(&self, _cx: &Context) -> Result<(), OcfError> {
         Ok(())
     }
+}
+
+/// What is answered to the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What the process exits with.
+    pub code: Code,
+    /// For the human; never set when all is well.
+    pub reason: Option<String>,
+    /// Whether something of ours sits in the kernel and will not come back.
+    pub stuck: bool,
+}
+
+/// Does an action. A stand-in: the real one knows the whole contract.
+#[must_use]
+pub fn act(spec: &AgentSpec, action: &str, params: &Params, cx: &Context) -> Answer {
+    let done = (spec.build)(params).and_then(|agent| match action {
+        "monitor" => {
+            let level = cx.env.get("OCF_CHECK_LEVEL").and_then(|text| text.parse().ok()).unwrap_or_default();
+            let state = agent.monitor(cx, Level::from_number(level))?;
+            let (code, reason) = state.answer();
+            Ok(Answer { code, reason: reason.map(str::to_owned), stuck: false })
+        }
+        "start" => agent.start(cx).map(|()| Answer { code: Code::Success, reason: None, stuck: false }),
+        "stop" => agent.stop(cx).map(|()| Answer { code: Code::Success, reason: None, stuck: false }),
+        _ => Err(OcfError::new(Code::Unimplemented, "no such action")),
+    });
+    done.unwrap_or_else(|e| Answer { code: e.code, reason: Some(e.reason), stuck: e.stuck })
 }

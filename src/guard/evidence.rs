@@ -1,0 +1,222 @@
+//! What there was to see when a stop was stuck, written down before anything drastic: to the kernel log, which a crash dump and pstore
+//! keep, and to a file.
+//!
+//! Looking may hang and so may writing a file, so each is done by a child of its own that is waited for a bounded time. Its findings
+//! come through a pipe, so what it saw in time counts.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::frame::shortened;
+use super::hung;
+use crate::deadline::Deadline;
+use crate::kernel::attr::Root;
+use crate::kernel::process::{Child, Setup, keep, pipe, wait_readable};
+
+pub use super::hung::culprit;
+
+const DIR: &str = "/var/log/ocf-san";
+
+/// The kernel takes 10 records in 5 seconds from an open `/dev/kmsg` (`printk_devkmsg=ratelimit`); two are left for the keys.
+const KMSG_LINES: usize = 8;
+/// A longer record is refused (`LOG_LINE_MAX`).
+const KMSG_LINE: usize = 900;
+
+/// What is stuck.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// `LIO(lun1)`.
+    pub who: String,
+    /// The part of a file name that stands for it.
+    pub file: String,
+    /// What it was doing.
+    pub note: String,
+    /// Its worker.
+    pub pid: i32,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Whether the file that forbids a reboot is there; `None` when looking for it hung.
+    pub is_forbidden: Option<bool>,
+    /// The likeliest reason.
+    pub culprit: Option<String>,
+    /// Everything, the most telling first.
+    pub lines: Vec<String>,
+}
+
+const FORBIDDEN: &str = "forbidden=";
+const CULPRIT: &str = "culprit: ";
+
+impl Evidence {
+    /// Looks for at most until the deadline. Never fails: what could not be seen is not there.
+    #[must_use]
+    pub fn gather(root: &Root, case: &Case, noreboot: &Path, deadline: Deadline) -> Self {
+        let mut lines = vec![format!("{} stop is stuck in the kernel: {}", case.who, case.note)];
+        let mut evidence = Self::default();
+        for line in seen_by_a_child(root, case.pid, noreboot, deadline).lines() {
+            if let Some(is) = line.strip_prefix(FORBIDDEN) {
+                evidence.is_forbidden = Some(is == "yes");
+                continue;
+            }
+            if let Some(culprit) = line.strip_prefix(CULPRIT) {
+                evidence.culprit = Some(culprit.to_owned());
+            }
+            lines.push(line.to_owned());
+        }
+        evidence.lines = lines;
+        evidence
+    }
+
+    /// To the kernel log, as much as it takes: the beginning, several lines to a record.
+    pub fn to_kernel_log(&self, kmsg: &File) {
+        for record in packed(&self.lines).into_iter().take(KMSG_LINES) {
+            let _ = (&*kmsg).write_all(format!("<2>ocf-san: {record}\n").as_bytes());
+        }
+    }
+
+    /// To a file below `/var/log/ocf-san` and to the log, by a child that goes on alone when the disk takes longer than the deadline.
+    pub fn to_disk(&self, root: &Root, case: &Case, deadline: Deadline) {
+        let writer = Child::fork(Setup::default(), || {
+            let name = format!("hang-{}-{}.txt", case.file, utc(SystemTime::now()));
+            let dir = root.dir(DIR);
+            let text = self.lines.join("\n") + "\n";
+            let written = dir.create_all(0o700).and_then(|()| dir.replace_file(&name, text.as_bytes()));
+            for line in self.lines.iter().take(KMSG_LINES) {
+                tracing::error!("{line}");
+            }
+            match written {
+                Ok(()) => tracing::error!("more in {DIR}/{name}"),
+                Err(e) => tracing::error!("{e}"),
+            }
+        });
+        if let Ok(writer) = writer {
+            let _ = writer.wait(deadline);
+        }
+    }
+}
+
+/// Lines joined into records of at most [`KMSG_LINE`] bytes; the first, which says it all, stands alone.
+fn packed(lines: &[String]) -> Vec<String> {
+    let mut records: Vec<String> = Vec::new();
+    for line in lines {
+        let line = shortened(line, KMSG_LINE);
+        match records.last_mut().filter(|last| last.len() + line.len() + 3 <= KMSG_LINE) {
+            Some(last) if records_may_grow(last, lines) => {
+                last.push_str(" | ");
+                last.push_str(line);
+            }
+            _ => records.push(line.to_owned()),
+        }
+    }
+    records
+}
+
+fn records_may_grow(last: &str, lines: &[String]) -> bool {
+    lines.first().is_none_or(|first| first != last)
+}
+
+fn seen_by_a_child(root: &Root, pid: i32, noreboot: &Path, deadline: Deadline) -> String {
+    let Ok((mut read, write)) = pipe() else { return String::new() };
+    let setup = Setup { dies_with_parent: true, stderr: None, keep: keep(&write) };
+    let looker = Child::fork(setup, move || {
+        let mut out = File::from(write);
+        look(root, pid, noreboot, |line| {
+            let _ = writeln!(out, "{line}");
+        });
+    });
+    let Ok(looker) = looker else { return String::new() };
+    let mut text = Vec::new();
+    let mut chunk = [0; 16 * 1024];
+    while wait_readable(read.as_fd(), deadline).unwrap_or(false) {
+        match read.read(&mut chunk) {
+            Ok(n) if n > 0 => text.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+            _ => break,
+        }
+    }
+    looker.kill_group();
+    let _ = looker.wait(Deadline::after(Duration::from_millis(20)));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// In the child: what matters most first, what may hang last.
+fn look(root: &Root, pid: i32, noreboot: &Path, mut say: impl FnMut(String)) {
+    let noreboot = root.path(noreboot);
+    if let Ok(is_there) = noreboot.try_exists() {
+        say(format!("{FORBIDDEN}{}", if is_there { "yes" } else { "no" }));
+    }
+    if let Some(culprit) = culprit(root) {
+        say(format!("{CULPRIT}{culprit}"));
+    }
+    for line in hung::threads_of(root, pid) {
+        say(format!("worker {line}"));
+    }
+    for line in hung::devices_in_trouble(root) {
+        say(format!("device {line}"));
+    }
+    hung::tasks_in_trouble(root, |line| say(format!("task {line}")));
+    for line in hung::drbd(root).lines() {
+        say(format!("drbd {}", line.trim()));
+    }
+}
+
+/// `20260102T030405Z`.
+fn utc(now: SystemTime) -> String {
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // The calendar of days counted from 1 March 0000, in eras of 400 years (Howard Hinnant, "chrono-compatible low-level date
+    // algorithms", civil_from_days).
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calendar_is_right_on_leap_days_and_at_the_turn_of_the_year() {
+        let at = |seconds| utc(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(at(0), "19700101T000000Z");
+        assert_eq!(at(951_782_400), "20000229T000000Z");
+        assert_eq!(at(1_709_251_199), "20240229T235959Z");
+        assert_eq!(at(1_735_689_599), "20241231T235959Z");
+        assert_eq!(at(1_735_689_600), "20250101T000000Z");
+    }
+
+    #[test]
+    fn the_kernel_log_gets_few_and_short_records_and_the_summary_alone_in_the_first() {
+        let mut lines = vec!["LIO(lun1) stop is stuck".to_owned(), "culprit: dm-3".to_owned()];
+        lines.extend((0..200).map(|n| format!("task {n} (iscsi_np) D")));
+        lines.push("x".repeat(5000));
+        let records = packed(&lines);
+        assert_eq!(records[0], lines[0]);
+        assert!(records[1].starts_with("culprit: dm-3 | task 0 (iscsi_np) D | task 1"), "{}", records[1]);
+        assert!(records.iter().all(|r| r.len() <= KMSG_LINE));
+    }
+
+    #[test]
+    fn looking_says_first_whether_a_reboot_is_forbidden() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::fake(dir.path());
+        let look = || {
+            let mut lines = Vec::new();
+            look(&root, 1, Path::new("/etc/ha.d/noreboot"), |line| lines.push(line));
+            lines
+        };
+        assert_eq!(look(), ["forbidden=no"]);
+        root.dir("/etc/ha.d").set("noreboot", "").unwrap();
+        assert_eq!(look(), ["forbidden=yes"]);
+    }
+}
