@@ -2,6 +2,7 @@
 
 pub mod attr;
 pub mod block;
+pub mod dm;
 pub mod error;
 pub mod exec;
 pub mod lio;
