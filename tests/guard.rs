@@ -4,9 +4,11 @@
 //! of its own: one case after the other, each in a forked process, reported as libtest does.
 //!
 //! A worker that can not be killed: another process traces it with `PTRACE_O_TRACEEXIT`, so it stops on its way out after SIGKILL and
-//! stays until the tracer ends. The D state of a real hang is for the VM suite.
+//! stays until the tracer ends. The D state of a real hang is for a VM, where this program makes one call on the machine itself:
+//! `guard --host stop "read /dev/mapper/x" 10000` with `x` suspended reboots it. `OCF_RESKEY_on_stop_hang` and so on are looked at.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr, reason = "tests, without libtest")]
 
+use std::cell::Cell;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -29,6 +31,8 @@ use ocf_san::ocf::spec::{ActionSpec, AgentSpec, Param};
 
 static DEED: Param<String> = Param::or("deed", "nothing", "Deed", "What the worker does.");
 
+static WHEN: Param<String> = Param::or("when", "monitor", "When", "In which action it does that.");
+
 static ACTIONS: &[ActionSpec] = &[
     ActionSpec::new("start", 20),
     ActionSpec::new("stop", 20),
@@ -41,21 +45,23 @@ static STORAGE: AgentSpec = AgentSpec {
     name: "Storage",
     short: "Storage",
     long: "Storage.",
-    params: &[&DEED, &ON_STOP_HANG, &NOREBOOT_FILE],
+    params: &[&DEED, &WHEN, &ON_STOP_HANG, &NOREBOOT_FILE],
     actions: ACTIONS,
     build,
 };
 
 /// Its stop may not.
 static ADDRESS: AgentSpec =
-    AgentSpec { name: "Address", short: "Address", long: "Address.", params: &[&DEED], actions: ACTIONS, build };
+    AgentSpec { name: "Address", short: "Address", long: "Address.", params: &[&DEED, &WHEN], actions: ACTIONS, build };
 
 struct Doer {
     deed: String,
+    when: String,
+    is_done: Cell<bool>,
 }
 
 fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
-    Ok(Box::new(Doer { deed: params.get(&DEED)? }))
+    Ok(Box::new(Doer { deed: params.get(&DEED)?, when: params.get(&WHEN)?, is_done: Cell::new(false) }))
 }
 
 impl Doer {
@@ -100,8 +106,13 @@ impl Doer {
                 return Err(OcfError::new(Code::Generic, "gave up in time"));
             }
             "hang" => hang(cx.root),
+            deed if deed.starts_with("read /") => {
+                let device = deed.trim_start_matches("read ");
+                read_directly(device).map_err(|e| OcfError::new(Code::Generic, format_args!("read {device}: {e}")))?;
+            }
             other => return Err(OcfError::new(Code::Args, format_args!("{other}: no such deed"))),
         }
+        self.is_done.set(true);
         Ok(())
     }
 }
@@ -109,6 +120,11 @@ impl Doer {
 impl Agent for Doer {
     fn monitor(&self, cx: &Context, level: Level) -> Result<State, OcfError> {
         match (self.deed.as_str(), level) {
+            // Before and after the deed, as the contract looks at it.
+            _ if self.when != "monitor" => {
+                let is_running = (self.when == "start") == self.is_done.get();
+                Ok(if is_running { State::Running } else { State::Stopped })
+            }
             ("hang when deep", Level::Cheap) => Ok(State::Running),
             ("hang when deep", _) => {
                 (cx.progress)("reading dm-3");
@@ -136,6 +152,15 @@ fn block(signal: Signal) {
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None).unwrap();
 }
 
+/// Past the page cache, whose waits a signal ends: while the device is suspended nothing ends this one.
+fn read_directly(device: &str) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut buffer = [0; 8192];
+    let aligned = buffer.as_ptr().align_offset(4096);
+    let mut device = fs::File::options().read(true).custom_flags(libc::O_DIRECT).open(device)?;
+    device.read_exact(&mut buffer[aligned..aligned + 4096])
+}
+
 /// In the worker: gets traced, so that SIGKILL does not end it.
 fn hang(root: &Root) {
     nix::sys::prctl::set_pdeathsig(None).unwrap();
@@ -157,9 +182,12 @@ impl Bench {
         Self { _keep: dir, root }
     }
 
-    fn env(deed: &str, millis: u32, more: &[(&str, &str)]) -> Env {
+    fn env(action: &str, deed: &str, millis: u32, more: &[(&str, &str)]) -> Env {
         let millis = millis.to_string();
-        let fixed = [("OCF_RESOURCE_INSTANCE", "r1"), ("OCF_RESKEY_CRM_meta_timeout", &millis), ("OCF_RESKEY_deed", deed)];
+        let interval = ("OCF_RESKEY_CRM_meta_interval", "10000");
+        let deed = [("OCF_RESKEY_deed", deed), ("OCF_RESKEY_when", action)];
+        let fixed = [("OCF_RESOURCE_INSTANCE", "r1"), ("OCF_RESKEY_CRM_meta_timeout", &millis), interval];
+        let fixed: Vec<_> = fixed.into_iter().chain(deed).collect();
         fixed.iter().chain(more).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
@@ -173,7 +201,7 @@ impl Bench {
     }
 
     fn call(&self, action: &str, deed: &str, millis: u32) -> Answer {
-        self.call_of(&STORAGE, action, &Self::env(deed, millis, &[]))
+        self.call_of(&STORAGE, action, &Self::env(action, deed, millis, &[]))
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -197,7 +225,7 @@ impl Bench {
         let (mut read, write) = pipe().unwrap();
         let answer = self.path("/answer");
         let caller = Child::fork(Setup { stderr: Some(write), ..Setup::default() }, || {
-            let given = self.call_of(&STORAGE, action, &Self::env(deed, millis, more));
+            let given = self.call_of(&STORAGE, action, &Self::env(action, deed, millis, more));
             fs::write(&answer, format!("{} {}", given.code as u8, given.reason.unwrap_or_default())).unwrap();
         });
         let caller = caller.unwrap();
@@ -422,14 +450,14 @@ fn the_policy_decides_which_key_is_last_and_a_file_forbids_them_all() {
         for (dir, name, text) in files {
             bench.root.dir(dir).set(name, text).unwrap();
         }
-        let env = Bench::env("be stuck", 20_000, &[("OCF_RESKEY_on_stop_hang", policy)]);
+        let env = Bench::env("stop", "be stuck", 20_000, &[("OCF_RESKEY_on_stop_hang", policy)]);
         let answer = bench.call_of(&STORAGE, "stop", &env);
         assert_eq!((bench.keys().as_str(), answer.code), (keys, Code::Generic), "{policy} {files:?}");
         assert_eq!(reason(&answer), format!("stop stuck: disable iqn.2016-12.net.example:t1; {outcome}"));
     }
     let bench = Bench::new();
     bench.root.dir("/etc/own").set("noreboot", "").unwrap();
-    let env = Bench::env("be stuck", 20_000, &[("OCF_RESKEY_noreboot_file", "/etc/own/noreboot")]);
+    let env = Bench::env("stop", "be stuck", 20_000, &[("OCF_RESKEY_noreboot_file", "/etc/own/noreboot")]);
     assert_eq!(bench.call_of(&STORAGE, "stop", &env).code, Code::Generic);
     assert_eq!(bench.keys(), "");
 }
@@ -440,7 +468,7 @@ fn only_a_stop_of_an_agent_that_declares_it_escalates() {
         let answer = bench.call(action, "be stuck", 20_000);
         assert_eq!((answer.code, reason(&answer)), (Code::Generic, "disable iqn.2016-12.net.example:t1"));
     }
-    let answer = bench.call_of(&ADDRESS, "stop", &Bench::env("be stuck", 20_000, &[]));
+    let answer = bench.call_of(&ADDRESS, "stop", &Bench::env("stop", "be stuck", 20_000, &[]));
     assert_eq!(answer.code, Code::Generic);
     assert!(!bench.path("/proc/sysrq-trigger").exists(), "not even opened");
 }
@@ -491,7 +519,7 @@ fn a_deep_monitor_left_behind_leaves_only_the_cheap_one_and_a_warning() {
     assert_eq!((answer.code, reason(&answer)), (Code::Generic, "monitor stuck in the kernel: reading dm-3"));
     let pid = fs::read_to_string(bench.record()).unwrap().split(' ').next().unwrap().to_owned();
     for _ in 0..3 {
-        let answer = bench.call_of(&STORAGE, "monitor", &Bench::env("hang when deep", 20_000, &[deep]));
+        let answer = bench.call_of(&STORAGE, "monitor", &Bench::env("monitor", "hang when deep", 20_000, &[deep]));
         let expected = format!("an earlier monitor (pid {pid}) is stuck in the kernel: reading dm-3");
         assert_eq!((answer.code, reason(&answer)), (Code::Degraded, expected.as_str()));
     }
@@ -550,8 +578,26 @@ const CASES: &[(&str, fn())] = cases![
     a_record_of_the_dead_is_removed_in_silence,
 ];
 
+/// One call on the machine itself, for a VM.
+#[expect(clippy::disallowed_methods, reason = "this is all that is read of the environment")]
+fn on_the_host(args: &[String]) -> ExitCode {
+    let [action, deed, millis] = args else { panic!("--host ACTION DEED MILLISECONDS") };
+    let more: Vec<(String, String)> =
+        std::env::vars().filter(|(name, _)| name.starts_with("OCF_") || name.starts_with("HA_")).collect();
+    let more: Vec<(&str, &str)> = more.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let env = Bench::env(action, deed, millis.parse().unwrap(), &more);
+    let params = Params::check(&env, STORAGE.params).unwrap();
+    let before = Instant::now();
+    let answer = supervise::call(&STORAGE, action, &params, &env, &Root::host());
+    println!("{} after {:.2} s: {}", answer.code as u8, before.elapsed().as_secs_f64(), reason(&answer));
+    ExitCode::from(answer.code as u8)
+}
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|arg| arg == "--host") {
+        return on_the_host(&args[1..]);
+    }
     let wanted = args.iter().find(|arg| !arg.starts_with('-')).map_or("", String::as_str);
     let chosen: Vec<_> = CASES.iter().filter(|(name, _)| name.contains(wanted)).collect();
     if args.iter().any(|arg| arg == "--list") {

@@ -6,3 +6,9 @@ use crate::ocf::spec::AgentSpec;
 
 /// Every agent there is.
 pub static ALL: &[&AgentSpec] = &[&lio::LIO];
+
+/// The agent of exactly this name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<&'static AgentSpec> {
+    ALL.iter().copied().find(|spec| spec.name == name)
+}

@@ -1,1 +1,87 @@
 //! For people, DRBD and monitoring systems. Never starts or stops a resource behind Pacemaker's back.
+
+mod help;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use anyhow::{Context, Result};
+use clap::{Arg, Command};
+
+use crate::agents;
+use crate::ocf::metadata;
+use crate::ocf::spec::AgentSpec;
+
+pub use help::agent as help_of;
+
+/// `ocf-san` under its own name, with everything after it. Returns the exit code: 0, or 2 for a call that makes no sense.
+///
+/// # Errors
+/// What was asked for could not be done; the caller makes it 1.
+pub fn run(args: &[OsString]) -> Result<u8> {
+    let name = [OsString::from("ocf-san")];
+    let matches = match command().try_get_matches_from(name.iter().chain(args.iter().skip(1))) {
+        Ok(matches) => matches,
+        // Help and version come this way too, with code 0. That nobody reads them is no error.
+        Err(e) => {
+            let _ = e.print();
+            return Ok(u8::try_from(e.exit_code()).unwrap_or(1));
+        }
+    };
+    let text = match matches.subcommand() {
+        Some(("agents", _)) => agents::ALL.iter().flat_map(|spec| [spec.name, "\n"]).collect(),
+        Some(("metadata", sub)) => sub.get_one("AGENT").map(|spec: &Spec| metadata::xml(spec.0)).transpose()?.unwrap_or_default(),
+        Some(("help", sub)) => match sub.get_one::<Spec>("AGENT") {
+            Some(spec) => help::agent(spec.0),
+            None => command().render_help().to_string(),
+        },
+        _ => anyhow::bail!("no such command"),
+    };
+    put(&text).context("stdout")?;
+    Ok(0)
+}
+
+/// Writes to stdout by one write where it can. A reader that has gone is no error.
+///
+/// # Errors
+/// The disk is full, or the like.
+pub fn put(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn command() -> Command {
+    let agent = || Arg::new("AGENT").value_parser(spec_of).help("One of those that `ocf-san agents` names");
+    Command::new("ocf-san")
+        .about("Pacemaker resource agents for a highly available iSCSI SAN")
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(
+            "Called by the name of an agent, through a symbolic link or as the first argument, it is that agent:\n  \
+             ocf-san LIO monitor",
+        )
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("agents").about("Names the agents, one a line"))
+        .subcommand(Command::new("metadata").about("Prints the meta-data of an agent").arg(agent().required(true)))
+        .subcommand(Command::new("help").about("Explains an agent and its parameters").arg(agent()))
+}
+
+/// An agent, as clap can carry it.
+#[derive(Clone)]
+struct Spec(&'static AgentSpec);
+
+fn spec_of(name: &str) -> Result<Spec, String> {
+    agents::by_name(name).map(Spec).ok_or_else(|| "no such agent".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::command().debug_assert();
+    }
+}

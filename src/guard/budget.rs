@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
-use crate::kernel::process::age;
+use crate::kernel::identity::age;
 use crate::ocf::env::Env;
 use crate::ocf::run::Level;
 use crate::ocf::spec::AgentSpec;

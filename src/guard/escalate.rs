@@ -5,8 +5,6 @@
 //! Whether the file that forbids it is there is looked up by the child that gathers the evidence, for the disk it is on may be what
 //! hangs; no answer counts as "not forbidden".
 
-use std::fs::File;
-use std::io::Write;
 use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
@@ -15,16 +13,16 @@ use super::evidence::{Case, Evidence};
 use super::frame::shortened;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
+use crate::kernel::kmsg::KernelLog;
 use crate::kernel::process::{Child, Setup, keep, lock_memory};
 use crate::kernel::sysrq::{self, Key, Trigger};
 use crate::ocf::env::Params;
 use crate::ocf::error::Code;
 use crate::ocf::hang::{NOREBOOT_FILE, ON_STOP_HANG, OnStopHang};
+use crate::ocf::reason;
 use crate::ocf::run::Answer;
 use crate::ocf::spec::AgentSpec;
 
-/// What `pcs status` shows of a reason.
-const REASON: usize = 120;
 /// How long sync and remount get.
 const FLUSH: Duration = Duration::from_secs(2);
 /// How long the last key gets before the next is tried.
@@ -38,7 +36,7 @@ pub struct Preparation {
     policy: OnStopHang,
     noreboot: PathBuf,
     trigger: Option<Trigger>,
-    kmsg: Option<File>,
+    kmsg: Option<KernelLog>,
     /// What could not be made ready.
     pub warnings: Vec<String>,
 }
@@ -60,7 +58,7 @@ impl Preparation {
         {
             warnings.push(format!("memory not locked: {e}"));
         }
-        let kmsg = sysrq::open_kernel_log(root).map_err(|e| warnings.push(e.to_string())).ok();
+        let kmsg = KernelLog::open(root).map_err(|e| warnings.push(e.to_string())).ok();
         let trigger = Trigger::open(root).map_err(|e| warnings.push(e.to_string())).ok();
         // A stop works with a broken configuration: then the defaults stand.
         let policy = params.get(&ON_STOP_HANG).unwrap_or(OnStopHang::Reboot);
@@ -81,14 +79,16 @@ impl Preparation {
         let pressed = plan.last.is_some_and(|last| self.press(root, last, end));
         let what = evidence.culprit.as_deref().unwrap_or(&case.note);
         let outcome = if plan.last.is_some() && !pressed { "no sysrq, node needs fencing" } else { plan.outcome };
-        Answer { code: Code::Generic, reason: Some(reason(what, outcome)), stuck: true }
+        Answer { code: Code::Generic, reason: Some(sentence(what, outcome)), stuck: true }
     }
 
     /// Sync, remount, the last key; and behind it a child that tries everything else, should this process be killed or the key fail.
     /// False when no key could be pressed.
     fn press(&self, root: &Root, last: Key, end: Deadline) -> bool {
         let Some(trigger) = &self.trigger else { return false };
-        self.say(&format!("stop is stuck, pressing sysrq s, u, {last:?}"));
+        if let Some(kmsg) = &self.kmsg {
+            kmsg.say(&format!("stop is stuck, pressing sysrq s, u, {last:?}"));
+        }
         let _ = trigger.press(Key::Sync);
         let _ = trigger.press(Key::RemountReadOnly);
         if root.is_fake() {
@@ -106,12 +106,6 @@ impl Preparation {
         let pressed = trigger.press(last).is_ok();
         sleep(end.remaining());
         pressed || behind.is_ok()
-    }
-
-    fn say(&self, line: &str) {
-        if let Some(kmsg) = &self.kmsg {
-            let _ = (&*kmsg).write_all(format!("<2>ocf-san: {line}\n").as_bytes());
-        }
     }
 }
 
@@ -151,9 +145,9 @@ fn stands_still_after_a_panic(root: &Root) -> bool {
 }
 
 /// `stop stuck: WHAT; OUTCOME`, shortened in the middle.
-fn reason(what: &str, outcome: &str) -> String {
+fn sentence(what: &str, outcome: &str) -> String {
     let head = "stop stuck: ";
-    format!("{head}{}; {outcome}", shortened(what, REASON.saturating_sub(head.len() + 2 + outcome.len())))
+    format!("{head}{}; {outcome}", shortened(what, reason::MAX.saturating_sub(head.len() + 2 + outcome.len())))
 }
 
 #[cfg(test)]
@@ -188,9 +182,9 @@ mod tests {
 
     #[test]
     fn a_reason_fits_pcs_status_and_keeps_its_end() {
-        let short = reason("dm-3 (vg1-lv--lun0) suspended", "rebooting node");
+        let short = sentence("dm-3 (vg1-lv--lun0) suspended", "rebooting node");
         assert_eq!(short, "stop stuck: dm-3 (vg1-lv--lun0) suspended; rebooting node");
-        let long = reason(&"x".repeat(500), "rebooting node");
-        assert!(long.len() == REASON && long.ends_with("; rebooting node"));
+        let long = sentence(&"x".repeat(500), "rebooting node");
+        assert!(long.len() == reason::MAX && long.ends_with("; rebooting node"));
     }
 }

@@ -4,7 +4,6 @@
 //! Looking may hang and so may writing a file, so each is done by a child of its own that is waited for a bounded time. Its findings
 //! come through a pipe, so what it saw in time counts.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -14,16 +13,12 @@ use super::frame::shortened;
 use super::hung;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
+use crate::kernel::kmsg::KernelLog;
 use crate::kernel::process::{Child, Setup, keep, pipe, wait_readable};
 
 pub use super::hung::culprit;
 
 const DIR: &str = "/var/log/ocf-san";
-
-/// The kernel takes 10 records in 5 seconds from an open `/dev/kmsg` (`printk_devkmsg=ratelimit`); two are left for the keys.
-const KMSG_LINES: usize = 8;
-/// A longer record is refused (`LOG_LINE_MAX`).
-const KMSG_LINE: usize = 900;
 
 /// What is stuck.
 #[derive(Debug, Clone)]
@@ -73,9 +68,9 @@ impl Evidence {
     }
 
     /// To the kernel log, as much as it takes: the beginning, several lines to a record.
-    pub fn to_kernel_log(&self, kmsg: &File) {
-        for record in packed(&self.lines).into_iter().take(KMSG_LINES) {
-            let _ = (&*kmsg).write_all(format!("<2>ocf-san: {record}\n").as_bytes());
+    pub fn to_kernel_log(&self, kmsg: &KernelLog) {
+        for record in packed(&self.lines).into_iter().take(KernelLog::RECORDS) {
+            kmsg.say(&record);
         }
     }
 
@@ -86,7 +81,7 @@ impl Evidence {
             let dir = root.dir(DIR);
             let text = self.lines.join("\n") + "\n";
             let written = dir.create_all(0o700).and_then(|()| dir.replace_file(&name, text.as_bytes()));
-            for line in self.lines.iter().take(KMSG_LINES) {
+            for line in self.lines.iter().take(KernelLog::RECORDS) {
                 tracing::error!("{line}");
             }
             match written {
@@ -100,12 +95,12 @@ impl Evidence {
     }
 }
 
-/// Lines joined into records of at most [`KMSG_LINE`] bytes; the first, which says it all, stands alone.
+/// Lines joined into records of at most [`KernelLog::RECORD`] bytes; the first, which says it all, stands alone.
 fn packed(lines: &[String]) -> Vec<String> {
     let mut records: Vec<String> = Vec::new();
     for line in lines {
-        let line = shortened(line, KMSG_LINE);
-        match records.last_mut().filter(|last| last.len() + line.len() + 3 <= KMSG_LINE) {
+        let line = shortened(line, KernelLog::RECORD);
+        match records.last_mut().filter(|last| last.len() + line.len() + 3 <= KernelLog::RECORD) {
             Some(last) if records_may_grow(last, lines) => {
                 last.push_str(" | ");
                 last.push_str(line);
@@ -121,12 +116,11 @@ fn records_may_grow(last: &str, lines: &[String]) -> bool {
 }
 
 fn seen_by_a_child(root: &Root, pid: i32, noreboot: &Path, deadline: Deadline) -> String {
-    let Ok((mut read, write)) = pipe() else { return String::new() };
+    let Ok((mut read, mut write)) = pipe() else { return String::new() };
     let setup = Setup { dies_with_parent: true, stderr: None, keep: keep(&write) };
     let looker = Child::fork(setup, move || {
-        let mut out = File::from(write);
         look(root, pid, noreboot, |line| {
-            let _ = writeln!(out, "{line}");
+            let _ = writeln!(write, "{line}");
         });
     });
     let Ok(looker) = looker else { return String::new() };
@@ -203,7 +197,7 @@ mod tests {
         let records = packed(&lines);
         assert_eq!(records[0], lines[0]);
         assert!(records[1].starts_with("culprit: dm-3 | task 0 (iscsi_np) D | task 1"), "{}", records[1]);
-        assert!(records.iter().all(|r| r.len() <= KMSG_LINE));
+        assert!(records.iter().all(|r| r.len() <= KernelLog::RECORD));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::kernel::attr::{Dir, Root};
-use crate::kernel::process::Stat;
+use crate::kernel::identity::Stat;
 
 /// The kernel threads of an iSCSI target, in D state or not.
 const TARGET_THREADS: [&str; 4] = ["iscsi_np", "iscsi_trx", "iscsi_ttx", "target_"];

@@ -4,16 +4,10 @@
 //! A worker is left behind when it lives and its parent is no longer the supervisor that the record names: nobody has to write that
 //! down, so it is known even of a supervisor that was killed.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-
 use crate::kernel::attr::{Dir, Root};
-use crate::kernel::error::{KernelError, Result};
-use crate::kernel::process::{Alive, Identity};
+use crate::kernel::error::Result;
+use crate::kernel::identity::{Alive, Identity};
+use crate::kernel::lock::Lock;
 use crate::ocf::env::Env;
 
 /// Where the files of one resource are. Naming them touches nothing.
@@ -101,32 +95,17 @@ impl Files {
         let _ = self.dir.unlink(&self.record_name());
     }
 
-    /// Takes the lock that is held during a change, for as long as the result lives. Waits for it without limit: the supervisor has
-    /// one. `say` is told whom it waits for.
+    /// Takes the lock that is held during a change. Waits for it without limit: the supervisor has one. `say` is told whom it waits
+    /// for.
     ///
     /// # Errors
     /// The lock file can not be opened.
-    pub fn lock(&self, say: &dyn Fn(&str)) -> Result<Flock<File>> {
-        let path = self.dir.path().join(format!("{}.lock", self.base));
-        let wrong = |e| KernelError::new("lock", &path, e);
-        let open = || File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let file = match open() {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.dir.create_all(0o755)?;
-                open()
-            }
-            other => other,
-        };
-        let file = match Flock::lock(file.map_err(wrong)?, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((file, Errno::EWOULDBLOCK)) => file,
-            Err((_, e)) => return Err(wrong(e.into())),
-        };
-        match self.record() {
+    pub fn lock(&self, say: &dyn Fn(&str)) -> Result<Lock> {
+        let name = format!("{}.lock", self.base);
+        Lock::take(&self.dir, &name, || match self.record() {
             Some(holder) => say(&format!("waiting for the {} that pid {} is doing", holder.action, holder.worker.pid)),
-            None => say(&format!("waiting for the lock {}", path.display())),
-        }
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| wrong(e.into()))
+            None => say(&format!("waiting for the lock {name}")),
+        })
     }
 
     fn record_name(&self) -> String {

@@ -12,9 +12,11 @@ use super::watch::{Seen, Watched};
 use super::worker::Task;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
-use crate::kernel::process::{Alive, Dying, Ending, Identity};
+use crate::kernel::identity::{Alive, Dying, Identity};
+use crate::kernel::process::Ending;
 use crate::ocf::env::{Env, Params};
 use crate::ocf::error::Code;
+use crate::ocf::log;
 use crate::ocf::run::{Answer, Level};
 use crate::ocf::spec::AgentSpec;
 
@@ -61,7 +63,7 @@ impl Call<'_> {
             "stop" if is_monitor => self.run(self.env),
             "stop" if alive.ends_by(self.budget.kill) => self.run(self.env),
             "stop" if Dying::new(Pid::from_raw(record.worker.pid)).is_held() => self.stuck(record.worker.pid, &record.describe()),
-            _ => failure(record.describe()),
+            _ => late(record.describe()),
         }
     }
 
@@ -99,7 +101,7 @@ impl Call<'_> {
                     return self.stuck(watched.pid().as_raw(), &watched.note);
                 }
                 let at = if watched.note.is_empty() { String::new() } else { format!(", was doing: {}", watched.note) };
-                failure(format!("{} did not finish within its {} s{at}", self.action, self.budget.timeout.as_secs_f64()))
+                late(format!("{} did not finish within its {} s{at}", self.action, self.budget.timeout.as_secs_f64()))
             }
             Err(e) => {
                 watched.kill();
@@ -135,6 +137,12 @@ impl Call<'_> {
 
 fn failure(reason: String) -> Answer {
     Answer { code: Code::Generic, reason: Some(reason), stuck: false }
+}
+
+/// A failure that may well come from a disk that hangs. So from here on nothing is written to one.
+fn late(reason: String) -> Answer {
+    log::leave_files_alone();
+    failure(reason)
 }
 
 /// A good answer with a doubt.

@@ -1,6 +1,5 @@
 //! A worker as its supervisor sees it: two pipes and a pidfd, waited for together.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use nix::unistd::Pid;
 use super::frame::{Frame, Frames};
 use super::worker::Task;
 use crate::deadline::Deadline;
-use crate::kernel::process::{Child, Ending, Setup, keep, pipe};
+use crate::kernel::process::{Child, Ending, PipeEnd, Setup, keep, pipe};
 use crate::ocf::run::Answer;
 
 const EXIT_REASON: &str = "ocf-exit-reason:";
@@ -32,9 +31,9 @@ pub enum Seen {
 /// left behind would keep them open.
 pub struct Watched {
     child: Child,
-    pipe: Option<File>,
+    pipe: Option<PipeEnd>,
     frames: Frames,
-    stderr: Option<File>,
+    stderr: Option<PipeEnd>,
     line: Vec<u8>,
     last_line: String,
     /// What it was doing last.
@@ -200,7 +199,7 @@ struct Ready {
 }
 
 /// One read; at the end of the pipe it is given up.
-fn read_some<'b>(pipe: &mut Option<File>, chunk: &'b mut [u8]) -> io::Result<&'b [u8]> {
+fn read_some<'b>(pipe: &mut Option<PipeEnd>, chunk: &'b mut [u8]) -> io::Result<&'b [u8]> {
     let Some(file) = pipe else { return Ok(&[]) };
     let n = file.read(chunk)?;
     if n == 0 {

@@ -1,8 +1,6 @@
 //! The worker: the forked child that does what was asked and may hang doing it.
 
 use std::cell::RefCell;
-use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::panic;
 use std::sync::Arc;
 
@@ -12,7 +10,8 @@ use super::frame::Frame;
 use super::record::{Files, Record};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
-use crate::kernel::process::Identity;
+use crate::kernel::identity::Identity;
+use crate::kernel::process::PipeEnd;
 use crate::ocf::env::{Env, Params};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::{Answer, Context, act};
@@ -40,8 +39,8 @@ pub fn changes(action: &str) -> bool {
 
 impl Task<'_> {
     /// Does it and sends the answer down the pipe.
-    pub fn work(&self, pipe: OwnedFd) {
-        let pipe = Arc::new(File::from(pipe));
+    pub fn work(&self, pipe: PipeEnd) {
+        let pipe = Arc::new(pipe);
         report_panics(&pipe);
         for warning in self.warnings {
             tracing::warn!("{warning}");
@@ -54,7 +53,7 @@ impl Task<'_> {
                 let _ = Frame::Progress(note.to_owned()).send(&*pipe);
             }
         };
-        let answer = self.locked(&progress).unwrap_or_else(|e| Answer { code: e.code, reason: Some(e.reason), stuck: e.stuck });
+        let answer = self.locked(&progress).unwrap_or_else(Answer::from);
         // A supervisor that is gone hears nothing, and there is nobody else to tell.
         let _ = Frame::Answer(answer).send(&*pipe);
     }
@@ -91,7 +90,7 @@ impl Task<'_> {
 }
 
 /// A panic is an answer too. Works with `panic = "abort"`, where nothing can be caught.
-fn report_panics(pipe: &Arc<File>) {
+fn report_panics(pipe: &Arc<PipeEnd>) {
     let pipe = Arc::clone(pipe);
     panic::set_hook(Box::new(move |info| {
         let payload = info.payload();

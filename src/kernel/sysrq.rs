@@ -1,10 +1,11 @@
 //! The sysrq keys that we press, through `/proc/sysrq-trigger`. `/proc/sys/kernel/sysrq` governs only the keyboard and is left alone.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 
 use super::attr::Root;
 use super::error::{KernelError, Result};
+use super::kmsg::open_sink;
 
 const TRIGGER: &str = "/proc/sysrq-trigger";
 
@@ -61,22 +62,6 @@ impl std::os::fd::AsRawFd for Trigger {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.0.as_raw_fd()
     }
-}
-
-/// Opens `/dev/kmsg`, where each write is a record of the kernel log. Below a fake root it is a file that collects them.
-///
-/// # Errors
-/// Not root, or a container without it.
-pub fn open_kernel_log(root: &Root) -> Result<File> {
-    open_sink(root, "/dev/kmsg")
-}
-
-fn open_sink(root: &Root, path: &'static str) -> Result<File> {
-    let (real, fake) = (root.path(path), root.is_fake());
-    if let Some(parent) = real.parent().filter(|_| fake) {
-        fs::create_dir_all(parent).map_err(|e| KernelError::new("create", parent, e))?;
-    }
-    OpenOptions::new().write(true).append(fake).create(fake).open(&real).map_err(|e| KernelError::new("open", path, e))
 }
 
 /// Reboots by the system call that `reboot -f` uses. Shuts devices down first, so it may hang.

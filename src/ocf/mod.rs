@@ -1,7 +1,11 @@
 //! The OCF resource agent contract (API 1.1). Knows nothing of storage.
 
+pub mod agent;
 pub mod env;
 pub mod error;
 pub mod hang;
+pub mod log;
+pub mod metadata;
+pub mod reason;
 pub mod run;
 pub mod spec;

@@ -1,122 +1,16 @@
-//! What every agent is, and what the OCF contract makes of it.
+//! What the OCF contract makes of an agent: which action may be called with what, idempotence, re-checks, and every exit code.
+//!
+//! Three steps that must stay functions of their own: [`prepare`] says what is wrong before anything is built, `perform` does the
+//! action and leaves it by `?` wherever it likes, and [`act`] makes the answer of whatever came out. An early return in the second can
+//! not pass by the third.
 
 use super::env::{Env, Params};
 use super::error::{Code, OcfError};
 use super::spec::AgentSpec;
-use crate::deadline::Deadline;
-use crate::kernel::attr::Root;
 
-/// What a monitor found. "Not running" is a finding, never an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
-    /// Nothing of it is there: 7.
-    Stopped,
-    /// Complete: 0.
-    Running,
-    /// Complete, in the promoted role: 8.
-    Promoted,
-    /// Serving, but someone should look: 190.
-    Degraded(String),
-    /// Serving in the promoted role, but someone should look: 191.
-    DegradedPromoted(String),
-    /// Half-built: neither running nor stopped: 1.
-    Partial(String),
-    /// Broken: 1.
-    Failed(String),
-}
+pub use super::agent::{Agent, Context, Level, State};
 
-impl State {
-    /// The exit code of a monitor and the reason that goes with it.
-    #[must_use]
-    pub fn answer(&self) -> (Code, Option<&str>) {
-        match self {
-            Self::Stopped => (Code::NotRunning, None),
-            Self::Running => (Code::Success, None),
-            Self::Promoted => (Code::RunningPromoted, None),
-            Self::Degraded(why) => (Code::Degraded, Some(why)),
-            Self::DegradedPromoted(why) => (Code::DegradedPromoted, Some(why)),
-            Self::Partial(why) | Self::Failed(why) => (Code::Generic, Some(why)),
-        }
-    }
-
-    /// Whether it serves.
-    #[must_use]
-    pub fn is_active(&self) -> bool {
-        matches!(self, Self::Running | Self::Promoted | Self::Degraded(_) | Self::DegradedPromoted(_))
-    }
-}
-
-/// How deep a monitor or `validate-all` looks (OCF API 1.1, "Check levels"). An unknown level falls to the next lower one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// 0: cheap.
-    Cheap,
-    /// 10: compares with the configuration; for `validate-all`, with this machine.
-    Config,
-    /// 20: reads from the device.
-    Device,
-}
-
-impl Level {
-    /// The level that `OCF_CHECK_LEVEL` asks for.
-    #[must_use]
-    pub fn from_number(level: u32) -> Self {
-        match level {
-            0..=9 => Self::Cheap,
-            10..=19 => Self::Config,
-            _ => Self::Device,
-        }
-    }
-}
-
-/// What an action gets beside its parameters.
-pub struct Context<'a> {
-    /// The machine.
-    pub root: &'a Root,
-    /// The environment.
-    pub env: &'a Env,
-    /// By when the action must have answered.
-    pub deadline: Deadline,
-    /// Says what is being done now, in words for the evidence should it hang: "disable iqn…". Cheap.
-    pub progress: &'a dyn Fn(&str),
-}
-
-/// A resource agent: monitor, start, stop, and the rest only where it means something.
-pub trait Agent {
-    /// What is there now. Changes nothing.
-    ///
-    /// # Errors
-    /// Only when the state can not be told.
-    fn monitor(&self, cx: &Context, level: Level) -> Result<State, OcfError>;
-
-    /// Makes it run. Called only when [`Agent::monitor`] did not find it running.
-    ///
-    /// # Errors
-    /// Nothing of this start is left behind.
-    fn start(&self, cx: &Context) -> Result<(), OcfError>;
-
-    /// Takes it away. Needs nothing but the name of what it stops.
-    ///
-    /// # Errors
-    /// Something is still there.
-    fn stop(&self, cx: &Context) -> Result<(), OcfError>;
-
-    /// Checks parameters beyond their syntax, and from [`Level::Config`] on this machine.
-    ///
-    /// # Errors
-    /// What start would refuse.
-    fn validate(&self, cx: &Context, level: Level) -> Result<(), OcfError>;
-
-    /// Takes over changed reloadable parameters.
-    ///
-    /// # Errors
-    /// They did not take effect.
-    fn reload_agent(&self, _cx: &Context) -> Result<(), OcfError> {
-        Ok(())
-    }
-}
-
-/// What is answered to the caller.
+/// What an action comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// What the process exits with.
@@ -127,19 +21,212 @@ pub struct Answer {
     pub stuck: bool,
 }
 
-/// Does an action. A stand-in: the real one knows the whole contract.
+impl Answer {
+    /// Done, and nothing to say.
+    pub const SUCCESS: Self = Self { code: Code::Success, reason: None, stuck: false };
+
+    fn of(state: &State) -> Self {
+        let (code, reason) = state.answer();
+        Self { code, reason: reason.map(str::to_owned), stuck: false }
+    }
+}
+
+/// An error outside of any action, such as a wrong parameter.
+impl From<OcfError> for Answer {
+    fn from(e: OcfError) -> Self {
+        Self { code: e.code, reason: Some(e.reason), stuck: e.stuck }
+    }
+}
+
+/// The actions that reach an agent. `meta-data` and help are answered from the declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Monitor,
+    Start,
+    Stop,
+    Promote,
+    Demote,
+    Notify,
+    ReloadAgent,
+    ValidateAll,
+}
+
+impl Action {
+    fn of(spec: &AgentSpec, name: &str) -> Result<Self, OcfError> {
+        let action = match name {
+            "status" => return Ok(Self::Monitor),
+            "validate-all" => return Ok(Self::ValidateAll),
+            "monitor" => Self::Monitor,
+            "start" => Self::Start,
+            "stop" => Self::Stop,
+            "promote" => Self::Promote,
+            "demote" => Self::Demote,
+            "notify" => Self::Notify,
+            "reload-agent" => Self::ReloadAgent,
+            _ => return Err(no_such_action(name)),
+        };
+        spec.action(name).map(|_| action).ok_or_else(|| no_such_action(name))
+    }
+}
+
+fn no_such_action(name: &str) -> OcfError {
+    OcfError::new(Code::Unimplemented, format_args!("{name}: no such action"))
+}
+
+/// Checks the action, the version of the contract and the parameters, before anything is built.
+///
+/// A stop is lenient: it must work with a broken configuration, so what is wrong is logged and the default, or nothing, stands in.
+///
+/// # Errors
+/// [`Code::Unimplemented`] for an action that the agent does not have, [`Code::Args`] for a caller that speaks another major version
+/// of the contract, [`Code::Configured`] for a parameter, from a probe too: what is wrong everywhere is no "not running".
+pub fn prepare(spec: &AgentSpec, action: &str, env: &Env) -> Result<Params, OcfError> {
+    let action = Action::of(spec, action)?;
+    let version = speaks_our_version(env);
+    if action == Action::Stop {
+        if let Err(e) = version {
+            tracing::warn!("{e}");
+        }
+        return Ok(Params::lenient(env, spec.params));
+    }
+    version?;
+    Params::check(env, spec.params)
+}
+
+/// "A major number mismatch between the RA and the RM must be reported as an error by both sides" (OCF API 1.1, "API Version Numbers").
+/// Testers and people do not set it at all.
+fn speaks_our_version(env: &Env) -> Result<(), OcfError> {
+    match env.get("OCF_RA_VERSION_MAJOR").map(str::trim) {
+        None | Some("" | "1") => Ok(()),
+        Some(_) => Err(OcfError::new(Code::Args, "OCF_RA_VERSION_MAJOR: only version 1 is spoken here")),
+    }
+}
+
+/// Performs the action and says what it comes to.
+///
+/// What is not here can not be running here (`ocf-rarun` has the same matrix): on [`Code::Installed`] and [`Code::Args`] a stop that
+/// found nothing succeeds and a probe says "not running", while a recurring monitor fails.
 #[must_use]
 pub fn act(spec: &AgentSpec, action: &str, params: &Params, cx: &Context) -> Answer {
-    let done = (spec.build)(params).and_then(|agent| match action {
-        "monitor" => {
-            let level = cx.env.get("OCF_CHECK_LEVEL").and_then(|text| text.parse().ok()).unwrap_or_default();
-            let state = agent.monitor(cx, Level::from_number(level))?;
-            let (code, reason) = state.answer();
-            Ok(Answer { code, reason: reason.map(str::to_owned), stuck: false })
+    let action = match Action::of(spec, action) {
+        Ok(action) => action,
+        Err(e) => return e.into(),
+    };
+    match perform(spec, action, params, cx) {
+        Ok(answer) => answer,
+        Err(Failure { error, may_be_there }) if is_absence(&error) && excuses(action, may_be_there, cx.env) => {
+            tracing::info!("{error}: taken as not running");
+            let code = if action == Action::Stop { Code::Success } else { Code::NotRunning };
+            Answer { code, ..Answer::SUCCESS }
         }
-        "start" => agent.start(cx).map(|()| Answer { code: Code::Success, reason: None, stuck: false }),
-        "stop" => agent.stop(cx).map(|()| Answer { code: Code::Success, reason: None, stuck: false }),
-        _ => Err(OcfError::new(Code::Unimplemented, "no such action")),
-    });
-    done.unwrap_or_else(|e| Answer { code: e.code, reason: Some(e.reason), stuck: e.stuck })
+        Err(Failure { error, .. }) if action == Action::Notify && error.code != Code::Unimplemented => {
+            tracing::error!("notify: {error}");
+            Answer { stuck: error.stuck, ..Answer::SUCCESS }
+        }
+        Err(Failure { error, .. }) => Answer { code: failing_code(action, error.code), ..error.into() },
+    }
+}
+
+/// Whether the error means that what is needed is not on this machine.
+fn is_absence(e: &OcfError) -> bool {
+    matches!(e.code, Code::Installed | Code::Args) && !e.stuck
+}
+
+/// Whether absence is as good as an answer: to a probe, and to a stop unless something may be there that is still to be stopped.
+fn excuses(action: Action, may_be_there: bool, env: &Env) -> bool {
+    match action {
+        Action::Monitor => env.is_probe(),
+        Action::Stop => !may_be_there,
+        _ => false,
+    }
+}
+
+/// The code of a failed action: an error never says "success", "not running", "promoted" or "degraded", whatever the agent put in it.
+fn failing_code(action: Action, code: Code) -> Code {
+    match code {
+        Code::Args | Code::Unimplemented | Code::Perm | Code::Installed | Code::Configured => code,
+        Code::FailedPromoted if action == Action::Monitor => code,
+        _ => Code::Generic,
+    }
+}
+
+/// An error, and whether the monitor before it left room for something that runs.
+struct Failure {
+    error: OcfError,
+    may_be_there: bool,
+}
+
+impl From<OcfError> for Failure {
+    fn from(error: OcfError) -> Self {
+        Self { error, may_be_there: false }
+    }
+}
+
+fn perform(spec: &AgentSpec, action: Action, params: &Params, cx: &Context) -> Result<Answer, Failure> {
+    let agent = (spec.build)(params)?;
+    let now = || agent.monitor(cx, Level::Cheap);
+    match action {
+        Action::Monitor => return Ok(Answer::of(&agent.monitor(cx, cx.env.level())?)),
+        Action::ValidateAll => agent.validate(cx, cx.env.level())?,
+        Action::ReloadAgent => agent.reload_agent(cx)?,
+        Action::Notify => agent.notify(cx)?,
+        Action::Stop => return stop(agent.as_ref(), cx),
+        Action::Start => {
+            if !now()?.is_active() {
+                agent.start(cx)?;
+                settled("start", &now()?, State::is_active)?;
+            }
+        }
+        Action::Promote => {
+            let before = now()?;
+            if !before.is_promoted() {
+                settled("promote", &before, State::is_active)?;
+                agent.promote(cx)?;
+                settled("promote", &now()?, State::is_promoted)?;
+            }
+        }
+        // Of a dead promoted instance the recovery is demote, stop, start: "not running" is as demoted as can be.
+        Action::Demote => {
+            if !now().is_ok_and(|state| state.is_demoted()) {
+                agent.demote(cx)?;
+                settled("demote", &now()?, State::is_demoted)?;
+            }
+        }
+    }
+    Ok(Answer::SUCCESS)
+}
+
+/// A stop that can not tell what is there tries all the same.
+fn stop(agent: &dyn Agent, cx: &Context) -> Result<Answer, Failure> {
+    let before = agent.monitor(cx, Level::Cheap);
+    let may_be_there = match &before {
+        Ok(State::Stopped) => return Ok(Answer::SUCCESS),
+        Ok(_) => true,
+        Err(e) => {
+            tracing::warn!("stop: the state can not be told: {e}");
+            !is_absence(e)
+        }
+    };
+    let failure = |error| Failure { error, may_be_there };
+    agent.stop(cx).map_err(failure)?;
+    // A stop that succeeded may have taken away the very thing that a monitor needs: absence is an answer again.
+    let after = agent.monitor(cx, Level::Cheap)?;
+    settled("stop", &after, State::is_stopped).map_err(failure)?;
+    Ok(Answer::SUCCESS)
+}
+
+/// The re-check: the machine, not the absence of an error, says whether it worked.
+fn settled(action: &str, state: &State, as_it_should: fn(&State) -> bool) -> Result<(), OcfError> {
+    if as_it_should(state) {
+        return Ok(());
+    }
+    let reason = match state {
+        State::Stopped => format!("{action}: not running"),
+        State::Running => format!("{action}: running"),
+        State::Promoted => format!("{action}: running promoted"),
+        State::Degraded(why) => format!("{action}: running, degraded: {why}"),
+        State::DegradedPromoted(why) => format!("{action}: running promoted, degraded: {why}"),
+        State::Partial(why) | State::Failed(why) => format!("{action}: {why}"),
+    };
+    Err(OcfError::new(Code::Generic, reason))
 }

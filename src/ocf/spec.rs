@@ -24,6 +24,14 @@ pub struct AgentSpec {
     pub build: fn(&Params) -> Result<Box<dyn Agent>, OcfError>,
 }
 
+impl AgentSpec {
+    /// The declaration of an action; the first of several monitors.
+    #[must_use]
+    pub fn action(&self, name: &str) -> Option<&ActionSpec> {
+        self.actions.iter().find(|a| a.name == name)
+    }
+}
+
 /// An advertised action.
 #[derive(Debug, Clone, Copy)]
 pub struct ActionSpec {
@@ -57,6 +65,13 @@ impl ActionSpec {
     #[must_use]
     pub const fn depth(mut self, depth: u8) -> Self {
         self.depth = Some(depth);
+        self
+    }
+
+    /// For instances in this role: `Promoted` or `Unpromoted`, with a capital or `pcs resource create` fails on the CIB schema.
+    #[must_use]
+    pub const fn role(mut self, role: &'static str) -> Self {
+        self.role = Some(role);
         self
     }
 }

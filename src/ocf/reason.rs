@@ -1,0 +1,65 @@
+//! The exit reason: the one line by which a human learns, in `pcs status`, why an action failed.
+
+use std::io::Write;
+
+use super::env::Env;
+
+/// The bytes of a reason that are shown. Pacemaker 2.1.5 cuts at 128 (`lib/services/services_linux.c`), wherever that falls.
+pub const MAX: usize = 120;
+
+/// One line of at most [`MAX`] printable ASCII bytes: runs of control characters and blanks become one blank, other characters `?`.
+#[must_use]
+pub fn text(reason: &str) -> String {
+    let mut line = String::with_capacity(MAX);
+    for c in reason.chars() {
+        match c {
+            '!'..='~' => line.push(c),
+            ' ' | '\0'..='\x1f' | '\x7f' if line.is_empty() || line.ends_with(' ') => {}
+            ' ' | '\0'..='\x1f' | '\x7f' => line.push(' '),
+            _ => line.push('?'),
+        }
+        if line.len() > MAX {
+            line.truncate(MAX - 3);
+            line.push_str("...");
+            break;
+        }
+    }
+    line.truncate(line.trim_end().len());
+    if line.is_empty() { "no reason given".to_owned() } else { line }
+}
+
+/// The whole line, as Pacemaker looks for it: the last one on stderr wins.
+#[must_use]
+pub fn line(env: &Env, reason: &str) -> String {
+    let prefix = env.get("OCF_EXIT_REASON_PREFIX").filter(|p| !p.is_empty()).unwrap_or("ocf-exit-reason:");
+    format!("{prefix}{}\n", text(reason))
+}
+
+/// Writes the line to stderr by one `write(2)`. That nobody reads it is no error.
+pub fn print(env: &Env, reason: &str) {
+    let _ = std::io::stderr().write(line(env, reason).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_of_at_most_120_ascii_bytes() {
+        assert_eq!(text("  first\r\n\tsecond \u{1b}[1m\0"), "first second [1m");
+        assert_eq!(text("größe"), "gr??e");
+        assert_eq!(text("\n"), "no reason given");
+        for long in ["x".repeat(121), "ü".repeat(500), "a ".repeat(100)] {
+            let cut = text(&long);
+            assert!(cut.len() <= MAX && cut.is_ascii() && cut.ends_with("..."), "{cut}");
+        }
+        assert_eq!(text(&"x".repeat(120)), "x".repeat(120));
+    }
+
+    #[test]
+    fn the_prefix_is_the_callers() {
+        assert_eq!(line(&Env::default(), "a"), "ocf-exit-reason:a\n");
+        let env = Env::from_iter([("OCF_EXIT_REASON_PREFIX".to_owned(), "why:".to_owned())]);
+        assert_eq!(line(&env, "a"), "why:a\n");
+    }
+}
