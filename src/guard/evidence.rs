@@ -152,7 +152,7 @@ fn look(root: &Root, pid: i32, noreboot: &Path, mut say: impl FnMut(String)) {
     for line in hung::devices_in_trouble(root) {
         say(format!("device {line}"));
     }
-    hung::tasks_in_trouble(root, |line| say(format!("task {line}")));
+    hung::tasks_in_trouble(root, pid, |line| say(format!("task {line}")));
     for line in hung::drbd(root).lines() {
         say(format!("drbd {}", line.trim()));
     }

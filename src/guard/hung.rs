@@ -31,8 +31,12 @@ impl Device {
     }
 
     fn describe(&self) -> String {
-        let suspended = if self.is_suspended { " suspended," } else { "" };
-        format!("{}{suspended} {} I/O in flight", self.name(), self.in_flight)
+        // What a suspended device holds back is not counted as in flight.
+        match (self.is_suspended, self.in_flight) {
+            (true, 0) => format!("{} suspended", self.name()),
+            (true, n) => format!("{} suspended, {n} I/O in flight", self.name()),
+            (false, n) => format!("{} {n} I/O in flight", self.name()),
+        }
     }
 }
 
@@ -57,11 +61,11 @@ pub fn threads_of(root: &Root, pid: i32) -> Vec<String> {
     threads(&root.dir("/proc").dir(pid.to_string())).iter().map(|(tid, dir, stat)| describe(tid, dir, stat)).collect()
 }
 
-/// Every thread of this machine in D state and every kernel thread of the iSCSI target, a line each.
-pub fn tasks_in_trouble(root: &Root, mut say: impl FnMut(String)) {
+/// Every thread in D state and every kernel thread of the iSCSI target, a line each, but for those of the process `but`.
+pub fn tasks_in_trouble(root: &Root, but: i32, mut say: impl FnMut(String)) {
     let proc = root.dir("/proc");
     let pids = proc.dirs().unwrap_or_default();
-    for pid in pids.iter().filter(|name| name.bytes().all(|b| b.is_ascii_digit())) {
+    for pid in pids.iter().filter(|name| name.parse::<i32>().is_ok_and(|pid| pid != but)) {
         for (tid, dir, stat) in threads(&proc.dir(pid)) {
             if stat.state == 'D' || TARGET_THREADS.iter().any(|name| stat.name.starts_with(name)) {
                 say(describe(&tid, &dir, &stat));
@@ -172,7 +176,8 @@ mod tests {
         put_device(&root, "dm-2", "       0        0\n", Some(("vg1-other", "1\n")));
         put_device(&root, "dm-3", "       1        2\n", Some(("vg1-lv--lun0", "1\n")));
         assert_eq!(culprit(&root).as_deref(), Some("dm-3 (vg1-lv--lun0) suspended, 3 I/O in flight"));
-        assert_eq!(devices_in_trouble(&root).len(), 3);
+        let all = ["dm-2 (vg1-other) suspended", "dm-3 (vg1-lv--lun0) suspended, 3 I/O in flight", "sda 18 I/O in flight"];
+        assert_eq!(devices_in_trouble(&root), all);
     }
 
     #[test]
@@ -216,9 +221,12 @@ mod tests {
         put(20, 21, "ocf-san", 'D', stack);
         put(30, 30, "iscsi_np", 'S', "");
         let mut found = Vec::new();
-        tasks_in_trouble(&root, |line| found.push(line));
+        tasks_in_trouble(&root, 10, |line| found.push(line));
         let blocked = "21 (ocf-san) D in iscsit_cause_connection_reinstatement: iscsit_stop_session < configfs_write_iter";
         assert_eq!(found, [blocked, "30 (iscsi_np) S"]);
         assert_eq!(threads_of(&root, 20), ["20 (ocf-san) S", blocked]);
+        found.clear();
+        tasks_in_trouble(&root, 20, |line| found.push(line));
+        assert_eq!(found, ["30 (iscsi_np) S"], "the worker's own are named apart");
     }
 }
