@@ -1,5 +1,7 @@
 //! saveconfig.json: every age of it is read, and whatever is wrong in it is named by its key.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use ocf_san::kernel::lio::config::{Config, Kind};
@@ -42,12 +44,11 @@ fn small() -> Value {
 
 fn with(pointer: &str, value: Value) -> Value {
     let mut config = small();
-    match config.pointer_mut(pointer) {
-        Some(place) => *place = value,
-        None => {
-            let (parent, key) = pointer.rsplit_once('/').unwrap();
-            config.pointer_mut(parent).unwrap()[key.replace("~1", "/")] = value;
-        }
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let key = key.replace("~1", "/");
+    match config.pointer_mut(parent).unwrap() {
+        Value::Array(list) => list[key.parse::<usize>().unwrap()] = value,
+        other => other[key] = value,
     }
     config
 }
@@ -95,24 +96,45 @@ fn whatever_is_wrong_is_named_by_its_key() {
         ("/storage_objects/0/name", json!(long), "storage_objects[0].name: 300 characters"),
         ("/storage_objects/0/dev", json!("dev/vg1"), "storage_objects[0].dev: not an absolute path"),
         ("/storage_objects/0/dev", json!("/dev/x,readonly=1"), "storage_objects[0].dev: not an absolute path"),
-        ("/storage_objects/1/wwn", json!("11111111-0000"), "storage_objects[1].wwn: gives the same disk identity as that of lun0"),
+        (
+            "/storage_objects/1/wwn",
+            json!("11111111-0000"),
+            "storage_objects[1].wwn: gives the same disk identity as that of lun0",
+        ),
         ("/storage_objects/1/size", json!("big"), "storage_objects[1].size: not a whole number"),
         ("/storage_objects/2/size", json!(0), "storage_objects[2].size: 0 bytes"),
         ("/storage_objects/0/attributes/a~1b", json!(1), "storage_objects[0].attributes.a/b: no attribute has such a name"),
         ("/targets/0/wwn", json!("iqn.2003-01.org/x"), "targets[0].wwn: '/' can not be in an iSCSI name"),
         ("/targets/0/wwn", json!(format!("iqn.2003-01.org.{long}")), "targets[0].wwn: 316 characters, at most 223"),
         ("/targets/0/tpgs/0/tag", json!(70000), "targets[0].tpgs[0].tag: greater than 65535"),
-        ("/targets/0/tpgs/0/luns/0/storage_object", json!("/backstores/block/x"), "targets[0].tpgs[0].luns[0].storage_object: no storage object"),
+        (
+            "/targets/0/tpgs/0/luns/0/storage_object",
+            json!("/backstores/block/x"),
+            "targets[0].tpgs[0].luns[0].storage_object: no storage object",
+        ),
         ("/targets/0/tpgs/0/luns/1", json!(0), "targets[0].tpgs[0].luns: not a list"),
-        ("/targets/0/tpgs/0/portals/0/ip_address", json!("10.0.0.256"), "targets[0].tpgs[0].portals[0].ip_address: \"10.0.0.256\" is no IP"),
-        ("/targets/0/tpgs/0/portals/1/ip_address", json!("10.0.0.1"), "targets[0].tpgs[0].portals[1]: 10.0.0.1:3260 collides with"),
+        (
+            "/targets/0/tpgs/0/portals/0/ip_address",
+            json!("10.0.0.256"),
+            "targets[0].tpgs[0].portals[0].ip_address: \"10.0.0.256\" is no IP",
+        ),
+        (
+            "/targets/0/tpgs/0/portals/1/ip_address",
+            json!("10.0.0.1"),
+            "targets[0].tpgs[0].portals[1]: 10.0.0.1:3260 collides with",
+        ),
         ("/targets/0/tpgs/0/portals/0/port", json!(0), "targets[0].tpgs[0].portals[0].ip_address: port 0"),
         ("/targets/0/tpgs/0/node_acls/0/node_wwn", json!("nobody"), "targets[0].tpgs[0].node_acls[0].node_wwn: not iqn."),
-        ("/targets/0/tpgs/0/node_acls/0/mapped_luns/0/tpg_lun", json!(9), "targets[0].tpgs[0].node_acls[0].mapped_luns[0].tpg_lun: no LUN 9"),
+        (
+            "/targets/0/tpgs/0/node_acls/0/mapped_luns/0/tpg_lun",
+            json!(9),
+            "targets[0].tpgs[0].node_acls[0].mapped_luns[0].tpg_lun: no LUN 9",
+        ),
         ("/fabric_modules/0/discovery_password", json!("NULLxyz"), "fabric_modules[0].discovery_password: begins with NULL"),
     ];
     for (pointer, value, expected) in cases {
-        let config = if pointer.ends_with("/luns/1") { with("/targets/0/tpgs/0/luns", json!({"a": 1})) } else { with(pointer, value) };
+        let config =
+            if pointer.ends_with("/luns/1") { with("/targets/0/tpgs/0/luns", json!({"a": 1})) } else { with(pointer, value) };
         let said = complaint(&config);
         assert!(said.starts_with(expected), "{pointer}: {said}");
     }

@@ -1,5 +1,7 @@
 //! The LIO agent on a tree that a real kernel showed (tests/fixtures/lio). What acting does is seen in the VM suite; here it only looks.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -100,7 +102,10 @@ fn half_built_is_neither_running_nor_stopped_and_the_reason_says_what_is_missing
     let cases = [
         (format!("{TPG}/lun/lun_2"), "LUN 2 of iqn.2016-09.com.example:iscsitgt01 tpgt_1 is missing"),
         (format!("{TPG}/np/192.168.77.100:3260"), "portal 192.168.77.100:3260 of"),
-        (format!("{TPG}/acls/iqn.2016-09.com.example:initiator03"), "mapped LUN 3 of iqn.2016-09.com.example:initiator03 is missing"),
+        (
+            format!("{TPG}/acls/iqn.2016-09.com.example:initiator03"),
+            "mapped LUN 3 of iqn.2016-09.com.example:initiator03 is missing",
+        ),
         (format!("{TPG}/acls/iqn.2016-09.com.example:initiator03/lun_1"), "mapped LUN 1 of"),
         ("sys/kernel/config/target/core/iblock_0".to_owned(), "backstore lun3 is missing"),
         (TPG.to_owned(), "iqn.2016-09.com.example:iscsitgt01 tpgt_1 is missing"),

@@ -139,10 +139,8 @@ impl Dir {
     pub fn set(&self, attr: impl AsRef<Path>, value: &str) -> Result<()> {
         let path = self.path.join(attr);
         let once = || {
-            if self.fake
-                && let Some(parent) = path.parent()
-            {
-                fs::create_dir_all(parent)?;
+            if self.fake {
+                path.parent().map_or(Ok(()), fs::create_dir_all)?;
             }
             let mut file = OpenOptions::new().write(true).create(self.fake).truncate(self.fake).open(&path)?;
             match file.write(value.as_bytes()) {

@@ -1,47 +1,42 @@
-//! A lock on a file that is given up with the process that holds it, and that is never waited for without end.
+//! A lock that the kernel frees when the last process that has it open ends, however it ends.
 
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::attr::Dir;
 use super::error::{KernelError, Result};
-use crate::deadline::Deadline;
 
-/// An exclusive `flock(2)`, held until dropped.
+/// A lock, held until this is dropped and every copy that a forked child has is closed.
 #[derive(Debug)]
-pub struct FileLock(#[expect(dead_code, reason = "held for its drop")] Flock<File>);
+#[must_use]
+pub struct Lock(#[expect(dead_code, reason = "held, not used")] Flock<File>);
 
-impl FileLock {
-    /// Takes the lock on `path`, which is made if need be.
+impl Lock {
+    /// Takes the lock that the file `name` in `dir` stands for; the directory is made where it is missing. Waits without limit for
+    /// whoever holds it, after `must_wait` has been called.
     ///
     /// # Errors
-    /// `TimedOut` when another process held it until the deadline.
-    pub fn take(path: &Path, deadline: Deadline) -> Result<Self> {
-        let failed = |e: io::Error| KernelError::new("lock", path, e);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(path)
-            .map_err(failed)?;
-        let mut pause = Duration::from_millis(1);
-        loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => return Ok(Self(lock)),
-                Err((_, nix::errno::Errno::EWOULDBLOCK)) if deadline.is_past() => {
-                    return Err(failed(io::Error::new(io::ErrorKind::TimedOut, "held by another process")));
-                }
-                Err((back, nix::errno::Errno::EWOULDBLOCK)) => file = back,
-                Err((_, e)) => return Err(failed(e.into())),
+    /// The file can not be opened.
+    pub fn take(dir: &Dir, name: &str, must_wait: impl FnOnce()) -> Result<Self> {
+        let path = dir.path().join(name);
+        let wrong = |e| KernelError::new("lock", &path, e);
+        let open = || File::options().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(wrong);
+        let file = match open() {
+            Err(e) if e.is_not_found() => {
+                dir.create_all(0o755)?;
+                open()
             }
-            std::thread::sleep(pause.min(deadline.remaining()));
-            pause = (pause * 2).min(Duration::from_millis(100));
-        }
+            other => other,
+        };
+        let file = match Flock::lock(file?, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(Self(lock)),
+            Err((file, Errno::EWOULDBLOCK)) => file,
+            Err((_, e)) => return Err(wrong(e.into())),
+        };
+        must_wait();
+        Flock::lock(file, FlockArg::LockExclusive).map(Self).map_err(|(_, e)| wrong(e.into()))
     }
 }

@@ -5,6 +5,8 @@ pub mod block;
 pub mod dm;
 pub mod error;
 pub mod exec;
+pub mod identity;
+pub mod kmsg;
 pub mod lio;
 pub mod listen;
 pub mod lock;

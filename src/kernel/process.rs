@@ -1,13 +1,10 @@
-//! Processes: fork without exec, a pidfd to wait on, identity by pid and start time. Never waits without a deadline.
-//!
-//! Reads the running kernel's `/proc`, never a fake one: a directory cannot imitate a process.
+//! Fork without exec, and a pidfd to wait on. Never waits without a deadline.
 #![allow(unsafe_code)]
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,6 +15,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, setsid};
 
 use crate::deadline::Deadline;
+
+/// One end of a pipe.
+pub type PipeEnd = File;
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Setup {
     /// SIGKILL it when the parent ends.
     pub dies_with_parent: bool,
     /// What its standard error is; `/dev/null` when nothing is given.
-    pub stderr: Option<OwnedFd>,
+    pub stderr: Option<PipeEnd>,
     /// The only file descriptor above 2 that it keeps.
     pub keep: Option<RawFd>,
 }
@@ -89,9 +89,11 @@ impl Child {
 
     /// SIGKILL to it and to its process group. That it ends is another matter.
     pub fn kill_group(&self) {
-        // The group does not exist before the child's setsid; the child itself cannot be another process, for only we reap it.
-        let _ = kill(self.pid, Signal::SIGKILL);
-        let _ = killpg(self.pid, Signal::SIGKILL);
+        // Before the child's setsid there is no such group, and only the child to kill. It can not be another process yet: only we
+        // reap it.
+        if killpg(self.pid, Signal::SIGKILL).is_err() {
+            let _ = kill(self.pid, Signal::SIGKILL);
+        }
     }
 
     /// How it ended, if it does so by the deadline. Reaps it.
@@ -112,114 +114,6 @@ impl Child {
     }
 }
 
-/// A process of anyone: its number together with the moment it started, which no other process has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// Its process id.
-    pub pid: i32,
-    /// When it started, in clock ticks since boot: field 22 of `/proc/PID/stat`.
-    pub start: u64,
-}
-
-impl Identity {
-    /// This process.
-    ///
-    /// # Errors
-    /// `/proc` can not be read.
-    pub fn of_self() -> io::Result<Self> {
-        Self::of(getpid())
-    }
-
-    /// The process that has this number now.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn of(pid: Pid) -> io::Result<Self> {
-        Ok(Self { pid: pid.as_raw(), start: Stat::of(pid.as_raw())?.start })
-    }
-
-    /// A pidfd of it, unless it has ended, all its threads included: a leader that is a zombie while a thread of it hangs in the
-    /// kernel has not.
-    #[must_use]
-    pub fn alive(self) -> Option<Alive> {
-        let pidfd = pidfd_open(Pid::from_raw(self.pid)).ok()?;
-        // Looked at after the pidfd was opened, so both are of the same process.
-        let stat = Stat::of(self.pid).ok().filter(|stat| stat.start == self.start)?;
-        let ended = wait_readable(pidfd.as_fd(), Deadline::after(Duration::ZERO)).unwrap_or(false);
-        (!ended).then_some(Alive { pidfd, parent: stat.parent })
-    }
-}
-
-/// A process that was alive when it was looked at.
-#[derive(Debug)]
-pub struct Alive {
-    pidfd: OwnedFd,
-    /// The process id of its parent.
-    pub parent: i32,
-}
-
-impl Alive {
-    /// Whether it ends by the deadline, all its threads included.
-    #[must_use]
-    pub fn ends_by(&self, deadline: Deadline) -> bool {
-        wait_readable(self.pidfd.as_fd(), deadline).unwrap_or(false)
-    }
-}
-
-/// What `/proc/PID/stat` says of a process or a thread (proc(5)).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stat {
-    /// Its name, at most 15 bytes.
-    pub name: String,
-    /// `R`, `S`, `D` and so on.
-    pub state: char,
-    /// The process id of its parent.
-    pub parent: i32,
-    /// When it started, in clock ticks since boot.
-    pub start: u64,
-}
-
-impl Stat {
-    fn of(pid: i32) -> io::Result<Self> {
-        let mut text = [0; 1024];
-        let n = File::open(format!("/proc/{pid}/stat"))?.read(&mut text)?;
-        let text = String::from_utf8_lossy(text.get(..n).unwrap_or_default());
-        text.parse().map_err(|why: String| io::Error::new(io::ErrorKind::InvalidData, why))
-    }
-}
-
-impl std::str::FromStr for Stat {
-    type Err = String;
-
-    /// The name is in parentheses and may itself contain blanks and parentheses: what follows starts after the last one.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parse = || {
-            let (head, tail) = text.rsplit_once(')')?;
-            let (_, name) = head.split_once('(')?;
-            let fields: Vec<&str> = tail.split_whitespace().collect();
-            Some(Self {
-                name: name.to_owned(),
-                state: fields.first()?.chars().next()?,
-                parent: fields.get(1)?.parse().ok()?,
-                start: fields.get(19)?.parse().ok()?,
-            })
-        };
-        parse().ok_or_else(|| "not a line of /proc/PID/stat".to_owned())
-    }
-}
-
-/// How long this process has existed.
-///
-/// # Errors
-/// `/proc` can not be read.
-pub fn age() -> io::Result<Duration> {
-    let start = Stat::of(getpid().as_raw())?.start;
-    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
-    let started = Duration::from_millis(start.saturating_mul(1000)) / ticks.unwrap_or(100);
-    let now = Duration::from(nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME)?);
-    Ok(now.saturating_sub(started))
-}
-
 /// Locks all memory of this process, now and later, so that it goes on when the disk it was loaded from does not answer. Children do
 /// not inherit this.
 ///
@@ -238,9 +132,9 @@ pub fn lock_memory() -> io::Result<()> {
 ///
 /// # Errors
 /// No further file.
-pub fn pipe() -> io::Result<(File, OwnedFd)> {
+pub fn pipe() -> io::Result<(PipeEnd, PipeEnd)> {
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-    Ok((read.into(), write))
+    Ok((read.into(), write.into()))
 }
 
 /// Whether it becomes readable (or its other end is closed) by the deadline.
@@ -328,26 +222,4 @@ fn is_single_threaded() -> bool {
 #[must_use]
 pub fn keep(fd: &impl AsRawFd) -> Option<RawFd> {
     Some(fd.as_raw_fd())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_with_blanks_and_parentheses_does_not_shift_the_fields() {
-        let line = "4242 (a) b (c)) D 17 4242 4242 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 987654 0 0\n";
-        let stat: Stat = line.parse().unwrap();
-        assert_eq!(stat, Stat { name: "a) b (c)".to_owned(), state: 'D', parent: 17, start: 987_654 });
-        assert!("".parse::<Stat>().is_err() && "1 (x) S".parse::<Stat>().is_err());
-    }
-
-    #[test]
-    fn this_process_is_alive_under_its_own_start_time_and_no_other() {
-        let me = Identity::of_self().unwrap();
-        assert_eq!(me.alive().unwrap().parent, getppid().as_raw());
-        assert!(Identity { start: me.start + 1, ..me }.alive().is_none());
-        assert!(!me.alive().unwrap().ends_by(Deadline::after(Duration::from_millis(1))));
-        assert!(age().unwrap() < Duration::from_secs(3600));
-    }
 }

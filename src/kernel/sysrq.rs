@@ -1,10 +1,11 @@
 //! The sysrq keys that we press, through `/proc/sysrq-trigger`. `/proc/sys/kernel/sysrq` governs only the keyboard and is left alone.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
 
 use super::attr::Root;
 use super::error::{KernelError, Result};
+use super::kmsg::open_sink;
 
 const TRIGGER: &str = "/proc/sysrq-trigger";
 
@@ -45,9 +46,7 @@ impl Trigger {
     /// # Errors
     /// Not root, or a kernel without sysrq.
     pub fn open(root: &Root) -> Result<Self> {
-        let path = root.path(TRIGGER);
-        let opened = OpenOptions::new().append(root.is_fake()).create(root.is_fake()).write(true).open(&path);
-        opened.map(Self).map_err(|e| KernelError::new("open", TRIGGER, e))
+        open_sink(root, TRIGGER).map(Self)
     }
 
     /// Presses a key.

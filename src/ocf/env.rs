@@ -27,6 +27,13 @@ impl Env {
         self.vars.get(name).map(String::as_str)
     }
 
+    /// The same with one variable set to something else.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.vars.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// The name of the resource, `default` when unset (as ocf-shellfuncs has it).
     #[must_use]
     pub fn instance(&self) -> &str {

@@ -216,8 +216,9 @@ fn trace_path(env: &Env, agent: &str, action: &str) -> PathBuf {
     Path::new(home).join("trace_ra").join(agent).join(file)
 }
 
-/// Year, month and day, and the time of day as text.
-fn utc(moment: SystemTime) -> ((u64, u64, u64), String) {
+/// Year, month and day, and the time of day as `HH:MM:SS`, in UTC.
+#[must_use]
+pub fn utc(moment: SystemTime) -> ((u64, u64, u64), String) {
     let seconds = moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (day, second) = (seconds / 86400, seconds % 86400);
     let time = format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);

@@ -1,7 +1,6 @@
 //! Start: everything is built unseen, looked at again, and shown last.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::check::{self, Expect};
 use super::jobs::{Job, Wave};
@@ -12,13 +11,13 @@ use crate::kernel::error::KernelError;
 use crate::kernel::lio::config::Config;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::{Lio, fabric, storage, tpg};
-use crate::kernel::lock::FileLock;
+use crate::kernel::lock::Lock;
 use crate::kernel::{lio, task};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::{Context, State};
 
 /// The lock under which rtslib picks HBA numbers (rtslib/tcm.py).
-const RTSLIB_LOCK: &str = "/run/rtslib_backstore.lock";
+const RTSLIB_LOCK: &str = "rtslib_backstore.lock";
 
 /// As many as wait for the kernel at once; making objects is work for the CPU, waiting for devices is not.
 const WIDTH: usize = 8;
@@ -74,9 +73,7 @@ fn make_backstores(
     config: &Arc<Config>,
     deadline: Deadline,
 ) -> Result<Record, OcfError> {
-    (cx.progress)("wait for the lock of rtslib");
-    cx.root.dir("/run").create_all(0o755)?;
-    let _lock = FileLock::take(&cx.root.path(RTSLIB_LOCK), deadline.within(Duration::from_secs(5)))?;
+    let _lock = Lock::take(&cx.root.dir("/run"), RTSLIB_LOCK, || (cx.progress)("wait for rtslib's lock"))?;
     let mut inventory = Inventory::planned(config);
     let found = storage::all(lio)?;
     let mut taken = storage::taken_numbers(lio)?;

@@ -45,12 +45,11 @@ fn backstore(dir: &Dir, so: &Backstore) -> Result<Option<String>> {
             return Ok(Some("the unit serial number differs from wwn".to_owned()));
         }
     }
-    if let Some(dev) = so.kind.dev()
-        && let Some(live) = dir.read_opt("udev_path")?
-        && !matches!(so.kind, Kind::Pscsi { .. })
-        && dev.as_os_str() != live.as_str()
-    {
-        return Ok(Some(format!("stands on {live}, configured is {}", dev.display())));
+    if let Kind::Block { dev, .. } | Kind::Fileio { dev, .. } = &so.kind {
+        let live = dir.read_opt("udev_path")?.unwrap_or_default();
+        if dev.as_os_str() != live.as_str() {
+            return Ok(Some(format!("stands on {live:?}, configured is {}", dev.display())));
+        }
     }
     for group in &so.alua {
         let group_dir = dir.dir("alua").dir(&group.name);
@@ -133,10 +132,9 @@ fn acl(dir: &Dir, acl: &NodeAcl) -> Result<Option<String>> {
 /// Attributes that the kernel has, by what reads back. What it does not have was passed over at start too.
 fn attributes(dir: &Dir, configured: &[(String, String)]) -> Result<Option<String>> {
     for (name, value) in configured {
-        if let Some(live) = dir.read_opt(name)?
-            && live != *value
-        {
-            return Ok(Some(format!("{name} is {live}, configured is {value}")));
+        match dir.read_opt(name)? {
+            Some(live) if live != *value => return Ok(Some(format!("{name} is {live}, configured is {value}"))),
+            _ => {}
         }
     }
     Ok(None)

@@ -243,11 +243,11 @@ impl Agent for Lio {
         (cx.progress)("preflight");
         preflight::check(cx, &lio, &config)?;
         // Only a state that is neither running nor stopped leaves something to take down first.
-        if let Some(own) = self.own(cx, &lio)?
-            && check::state(&lio, &own.inventory, Expect::Enabled)? != State::Stopped
-        {
-            tracing::warn!("half-built targets of ours are removed first");
-            self.take_down(cx, &lio, &own)?;
+        if let Some(own) = self.own(cx, &lio)? {
+            if check::state(&lio, &own.inventory, Expect::Enabled)? != State::Stopped {
+                tracing::warn!("half-built targets of ours are removed first");
+                self.take_down(cx, &lio, &own)?;
+            }
         }
         (cx.progress)("load modules");
         fabric::prepare(&lio, &config, cx.deadline.share(0.5)).map_err(not_installed)?;

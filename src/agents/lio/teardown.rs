@@ -10,7 +10,7 @@ use super::hang;
 use super::jobs::{Job, Wave};
 use crate::deadline::Deadline;
 use crate::kernel::block::BlockDevice;
-use crate::kernel::dm;
+use crate::kernel::dm::{DeviceMapper, Which};
 use crate::kernel::error::KernelError;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::{Lio, storage, tpg};
@@ -88,7 +88,11 @@ impl Teardown<'_> {
             }
             tracing::warn!("backstore {}: failing all I/O of its device, as fail_backend says", so.name);
             let root = self.cx.root.clone();
-            jobs.push(Job::new(format!("fail {}", so.name), move || dm::fail_io(&root, &device)));
+            let which = Which::Number(device.major(), device.minor());
+            jobs.push(Job::new(format!("fail {}", so.name), move || match DeviceMapper::open(&root)? {
+                Some(mapper) => mapper.fail_io(which).map(drop),
+                None => Ok(()),
+            }));
         }
         let width = jobs.len();
         let mut wave = Wave::start(jobs, width);

@@ -20,15 +20,11 @@ pub fn check(config: &Config) -> Result<(), Complaint> {
         if !names.insert(so.id()) {
             return Err((key("name"), format!("{} twice", so.id())));
         }
-        if let Some(wwn) = &so.wwn
-            && let Some(other) = serials.insert(naa_digits(wwn), &so.name)
-        {
+        if let Some(other) = so.wwn.as_ref().and_then(|wwn| serials.insert(naa_digits(wwn), &so.name)) {
             return Err((key("wwn"), format!("gives the same disk identity as that of {other}")));
         }
-        if let Some(dev) = so.kind.dev()
-            && let Some(other) = devices.insert(dev, &so.name)
-        {
-            return Err((key("dev"), format!("{} is also that of {other}", dev.display())));
+        if let Some(other) = so.kind.dev().and_then(|dev| devices.insert(dev, &so.name)) {
+            return Err((key("dev"), format!("is also that of {other}")));
         }
         if matches!(so.kind, Kind::Ramdisk { size: 0, .. } | Kind::Fileio { size: Some(0), .. }) {
             return Err((key("size"), "0 bytes".to_owned()));
@@ -92,9 +88,8 @@ fn luns(tpg: &Tpg, backstores: &HashMap<super::config::BackstoreName, &Backstore
         let Some(so) = backstores.get(&lun.backstore) else {
             return Err((format!("luns[{l}].storage_object"), format!("no storage object {}", lun.backstore)));
         };
-        if let Some(group) = &lun.alua_group
-            && !so.alua.iter().any(|g| &g.name == group)
-        {
+        let unknown = |group: &String| !so.alua.iter().any(|g| &g.name == group);
+        if lun.alua_group.as_ref().is_some_and(unknown) {
             return Err((format!("luns[{l}].alua_tg_pt_gp_name"), format!("{} has no such group", so.name)));
         }
     }

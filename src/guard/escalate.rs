@@ -1,0 +1,189 @@
+//! What a stuck stop leads to: evidence, then the keys of `on_stop_hang`, unless a file forbids it.
+//!
+//! A stop that is stuck and says so would leave the node half in the cluster: the other node may not start what this one may still
+//! write. So by default this node takes itself out. Everything that is needed for it was opened and locked into memory beforehand.
+//! Whether the file that forbids it is there is looked up by the child that gathers the evidence, for the disk it is on may be what
+//! hangs; no answer counts as "not forbidden".
+
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::evidence::{Case, Evidence};
+use super::frame::shortened;
+use crate::deadline::Deadline;
+use crate::kernel::attr::Root;
+use crate::kernel::kmsg::KernelLog;
+use crate::kernel::process::{Child, Setup, keep, lock_memory};
+use crate::kernel::sysrq::{self, Key, Trigger};
+use crate::ocf::env::Params;
+use crate::ocf::error::Code;
+use crate::ocf::hang::{NOREBOOT_FILE, ON_STOP_HANG, OnStopHang};
+use crate::ocf::reason;
+use crate::ocf::run::Answer;
+use crate::ocf::spec::AgentSpec;
+
+/// How long sync and remount get.
+const FLUSH: Duration = Duration::from_secs(2);
+/// How long the last key gets before the next is tried.
+const LAST_KEY: Duration = Duration::from_secs(10);
+/// How long the file that forbids a reboot is looked for, however little time is left.
+const LEAST_LOOK: Duration = Duration::from_millis(300);
+
+/// What was made ready before the stop began.
+#[derive(Debug)]
+pub struct Preparation {
+    policy: OnStopHang,
+    noreboot: PathBuf,
+    trigger: Option<Trigger>,
+    kmsg: Option<KernelLog>,
+    /// What could not be made ready.
+    pub warnings: Vec<String>,
+}
+
+impl Preparation {
+    /// Whether the stop of this agent can get stuck, so that there is something to prepare.
+    #[must_use]
+    pub fn is_for(spec: &AgentSpec) -> bool {
+        spec.params.iter().any(|param| param.decl().name == "on_stop_hang")
+    }
+
+    /// Locks memory and opens what is needed to write evidence and press keys. What does not work is a warning, never a failure: the
+    /// stop comes first.
+    #[must_use]
+    pub fn new(root: &Root, params: &Params) -> Self {
+        let mut warnings = Vec::new();
+        let locked = if root.is_fake() { Ok(()) } else { lock_memory() };
+        if let Err(e) = locked {
+            warnings.push(format!("memory not locked: {e}"));
+        }
+        let kmsg = KernelLog::open(root).map_err(|e| warnings.push(e.to_string())).ok();
+        let trigger = Trigger::open(root).map_err(|e| warnings.push(e.to_string())).ok();
+        // A stop works with a broken configuration: then the defaults stand.
+        let policy = params.get(&ON_STOP_HANG).unwrap_or(OnStopHang::Reboot);
+        let noreboot = params.get(&NOREBOOT_FILE).unwrap_or_else(|_| "/etc/ha.d/noreboot".into());
+        Self { policy, noreboot, trigger, kmsg, warnings }
+    }
+
+    /// Writes the evidence down and does what the policy says. Comes back, if at all, by the deadline, with the answer of the stop.
+    #[must_use]
+    pub fn escalate(&self, root: &Root, case: &Case, end: Deadline) -> Answer {
+        let look_until = end.share(0.4).within(Duration::from_millis(1500)).max(Deadline::after(LEAST_LOOK));
+        let evidence = Evidence::gather(root, case, &self.noreboot, look_until);
+        let plan = Plan::new(root, self.policy, evidence.is_forbidden == Some(true));
+        if let Some(kmsg) = &self.kmsg {
+            evidence.to_kernel_log(kmsg);
+        }
+        evidence.to_disk(root, case, end.share(0.3).within(Duration::from_secs(1)));
+        let pressed = plan.last.is_some_and(|last| self.press(root, last, end));
+        let what = evidence.culprit.as_deref().unwrap_or(&case.note);
+        let outcome = if plan.last.is_some() && !pressed { "no sysrq, node needs fencing" } else { plan.outcome };
+        Answer { code: Code::Generic, reason: Some(sentence(what, outcome)), stuck: true }
+    }
+
+    /// Sync, remount, the last key; and behind it a child that tries everything else, should this process be killed or the key fail.
+    /// False when no key could be pressed.
+    fn press(&self, root: &Root, last: Key, end: Deadline) -> bool {
+        let Some(trigger) = &self.trigger else { return false };
+        if let Some(kmsg) = &self.kmsg {
+            kmsg.say(&format!("stop is stuck, pressing sysrq s, u, {last:?}"));
+        }
+        let _ = trigger.press(Key::Sync);
+        let _ = trigger.press(Key::RemountReadOnly);
+        if root.is_fake() {
+            let _ = trigger.press(last);
+            return last_resort(trigger, Duration::ZERO);
+        }
+        sleep(end.share(0.5).remaining().min(FLUSH));
+        // In a session of its own, so that the SIGKILL which Pacemaker sends at the time-out does not reach it.
+        let behind = Child::fork(Setup { keep: keep(trigger), ..Setup::default() }, || {
+            let _ = lock_memory();
+            sleep(LAST_KEY);
+            last_resort(trigger, Duration::from_secs(1));
+            let _ = sysrq::reboot();
+        });
+        let pressed = trigger.press(last).is_ok();
+        sleep(end.remaining());
+        pressed || behind.is_ok()
+    }
+}
+
+fn last_resort(trigger: &Trigger, pause: Duration) -> bool {
+    let reboot = trigger.press(Key::Reboot);
+    sleep(pause);
+    let off = trigger.press(Key::PowerOff);
+    sleep(pause);
+    reboot.is_ok() || off.is_ok()
+}
+
+/// The last key, if any, and how the reason says it.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    last: Option<Key>,
+    outcome: &'static str,
+}
+
+impl Plan {
+    fn new(root: &Root, policy: OnStopHang, is_forbidden: bool) -> Self {
+        let (last, outcome) = match policy {
+            OnStopHang::Fail => (None, "on_stop_hang=fail"),
+            _ if is_forbidden => (None, "reboot forbidden by noreboot_file"),
+            OnStopHang::Crash if !stands_still_after_a_panic(root) => (Some(Key::Crash), "crashing node"),
+            OnStopHang::Reboot | OnStopHang::Crash => (Some(Key::Reboot), "rebooting node"),
+            OnStopHang::Poweroff => (Some(Key::PowerOff), "powering off node"),
+        };
+        Self { last, outcome }
+    }
+}
+
+/// Without a crash kernel and with `kernel.panic=0` a panic ends nothing (Documentation/admin-guide/sysctl/kernel.rst, "panic").
+/// Both are read from kernel memory, so reading does not hang; what can not be read counts as 0.
+fn stands_still_after_a_panic(root: &Root) -> bool {
+    let is_zero = |dir: &str, attr: &str| !matches!(root.dir(dir).read_opt(attr), Ok(Some(text)) if text.trim() != "0");
+    is_zero("/sys/kernel", "kexec_crash_loaded") && is_zero("/proc/sys/kernel", "panic")
+}
+
+/// `stop stuck: WHAT; OUTCOME`, shortened in the middle.
+fn sentence(what: &str, outcome: &str) -> String {
+    let head = "stop stuck: ";
+    format!("{head}{}; {outcome}", shortened(what, reason::MAX.saturating_sub(head.len() + 2 + outcome.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(policy: OnStopHang, is_forbidden: bool, crash_kernel: &str, panic: &str) -> Option<Key> {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::fake(dir.path());
+        root.dir("/sys/kernel").set("kexec_crash_loaded", crash_kernel).unwrap();
+        root.dir("/proc/sys/kernel").set("panic", panic).unwrap();
+        Plan::new(&root, policy, is_forbidden).last
+    }
+
+    #[test]
+    fn a_crash_is_asked_for_only_where_something_follows_it() {
+        use OnStopHang::{Crash, Fail, Poweroff, Reboot};
+        let cases = [
+            (Reboot, "1\n", "10\n", Some(Key::Reboot)),
+            (Crash, "1\n", "0\n", Some(Key::Crash)),
+            (Crash, "0\n", "10\n", Some(Key::Crash)),
+            (Crash, "0\n", "-1\n", Some(Key::Crash)),
+            (Crash, "0\n", "0\n", Some(Key::Reboot)),
+            (Poweroff, "0\n", "0\n", Some(Key::PowerOff)),
+            (Fail, "1\n", "10\n", None),
+        ];
+        for (policy, crash_kernel, panic, last) in cases {
+            assert_eq!(plan(policy, false, crash_kernel, panic), last, "{policy:?} {crash_kernel:?} {panic:?}");
+            assert_eq!(plan(policy, true, crash_kernel, panic), None, "{policy:?}, forbidden");
+        }
+    }
+
+    #[test]
+    fn a_reason_fits_pcs_status_and_keeps_its_end() {
+        let short = sentence("dm-3 (vg1-lv--lun0) suspended", "rebooting node");
+        assert_eq!(short, "stop stuck: dm-3 (vg1-lv--lun0) suspended; rebooting node");
+        let long = sentence(&"x".repeat(500), "rebooting node");
+        assert!(long.len() == reason::MAX && long.ends_with("; rebooting node"));
+    }
+}

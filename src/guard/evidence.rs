@@ -1,0 +1,191 @@
+//! What there was to see when a stop was stuck, written down before anything drastic: to the kernel log, which a crash dump and pstore
+//! keep, and to a file.
+//!
+//! Looking may hang and so may writing a file, so each is done by a child of its own that is waited for a bounded time. Its findings
+//! come through a pipe, so what it saw in time counts.
+
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::frame::shortened;
+use super::hung;
+use crate::deadline::Deadline;
+use crate::kernel::attr::Root;
+use crate::kernel::kmsg::KernelLog;
+use crate::kernel::process::{Child, Setup, keep, pipe, wait_readable};
+use crate::ocf::log::utc;
+
+pub use super::hung::culprit;
+
+const DIR: &str = "/var/log/ocf-san";
+
+/// What is stuck.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// `LIO(lun1)`.
+    pub who: String,
+    /// The part of a file name that stands for it.
+    pub file: String,
+    /// What it was doing.
+    pub note: String,
+    /// Its worker.
+    pub pid: i32,
+}
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Whether the file that forbids a reboot is there; `None` when looking for it hung.
+    pub is_forbidden: Option<bool>,
+    /// The likeliest reason.
+    pub culprit: Option<String>,
+    /// Everything, the most telling first.
+    pub lines: Vec<String>,
+}
+
+const FORBIDDEN: &str = "forbidden=";
+const CULPRIT: &str = "culprit: ";
+
+impl Evidence {
+    /// Looks for at most until the deadline. Never fails: what could not be seen is not there.
+    #[must_use]
+    pub fn gather(root: &Root, case: &Case, noreboot: &Path, deadline: Deadline) -> Self {
+        let mut lines = vec![format!("{} stop is stuck in the kernel: {}", case.who, case.note)];
+        let mut evidence = Self::default();
+        for line in seen_by_a_child(root, case.pid, noreboot, deadline).lines() {
+            if let Some(is) = line.strip_prefix(FORBIDDEN) {
+                evidence.is_forbidden = Some(is == "yes");
+                continue;
+            }
+            if let Some(culprit) = line.strip_prefix(CULPRIT) {
+                evidence.culprit = Some(culprit.to_owned());
+            }
+            lines.push(line.to_owned());
+        }
+        evidence.lines = lines;
+        evidence
+    }
+
+    /// To the kernel log, as much as it takes: the beginning, several lines to a record.
+    pub fn to_kernel_log(&self, kmsg: &KernelLog) {
+        for record in packed(&self.lines).into_iter().take(KernelLog::RECORDS) {
+            kmsg.say(&record);
+        }
+    }
+
+    /// To a file below `/var/log/ocf-san` and to the log, by a child that goes on alone when the disk takes longer than the deadline.
+    pub fn to_disk(&self, root: &Root, case: &Case, deadline: Deadline) {
+        let writer = Child::fork(Setup::default(), || {
+            let ((year, month, day), time) = utc(SystemTime::now());
+            let name = format!("hang-{}-{year:04}{month:02}{day:02}T{}Z.txt", case.file, time.replace(':', ""));
+            let dir = root.dir(DIR);
+            let text = self.lines.join("\n") + "\n";
+            let written = dir.create_all(0o700).and_then(|()| dir.replace_file(&name, text.as_bytes()));
+            for line in self.lines.iter().take(KernelLog::RECORDS) {
+                tracing::error!("{line}");
+            }
+            match written {
+                Ok(()) => tracing::error!("more in {DIR}/{name}"),
+                Err(e) => tracing::error!("{e}"),
+            }
+        });
+        if let Ok(writer) = writer {
+            let _ = writer.wait(deadline);
+        }
+    }
+}
+
+/// Lines joined into records of at most [`KernelLog::RECORD`] bytes; the first, which says it all, stands alone.
+fn packed(lines: &[String]) -> Vec<String> {
+    let mut records: Vec<String> = Vec::new();
+    for line in lines {
+        let line = shortened(line, KernelLog::RECORD);
+        match records.last_mut().filter(|last| last.len() + line.len() + 3 <= KernelLog::RECORD) {
+            Some(last) if records_may_grow(last, lines) => {
+                last.push_str(" | ");
+                last.push_str(line);
+            }
+            _ => records.push(line.to_owned()),
+        }
+    }
+    records
+}
+
+fn records_may_grow(last: &str, lines: &[String]) -> bool {
+    lines.first().is_none_or(|first| first != last)
+}
+
+fn seen_by_a_child(root: &Root, pid: i32, noreboot: &Path, deadline: Deadline) -> String {
+    let Ok((mut read, mut write)) = pipe() else { return String::new() };
+    let setup = Setup { dies_with_parent: true, stderr: None, keep: keep(&write) };
+    let looker = Child::fork(setup, move || {
+        look(root, pid, noreboot, |line| {
+            let _ = writeln!(write, "{line}");
+        });
+    });
+    let Ok(looker) = looker else { return String::new() };
+    let mut text = Vec::new();
+    let mut chunk = [0; 16 * 1024];
+    while wait_readable(read.as_fd(), deadline).unwrap_or(false) {
+        match read.read(&mut chunk) {
+            Ok(n) if n > 0 => text.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+            _ => break,
+        }
+    }
+    looker.kill_group();
+    let _ = looker.wait(Deadline::after(Duration::from_millis(20)));
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// In the child: what matters most first, what may hang last.
+fn look(root: &Root, pid: i32, noreboot: &Path, mut say: impl FnMut(String)) {
+    let noreboot = root.path(noreboot);
+    if let Ok(is_there) = noreboot.try_exists() {
+        say(format!("{FORBIDDEN}{}", if is_there { "yes" } else { "no" }));
+    }
+    if let Some(culprit) = culprit(root) {
+        say(format!("{CULPRIT}{culprit}"));
+    }
+    for line in hung::threads_of(root, pid) {
+        say(format!("worker {line}"));
+    }
+    for line in hung::devices_in_trouble(root) {
+        say(format!("device {line}"));
+    }
+    hung::tasks_in_trouble(root, pid, |line| say(format!("task {line}")));
+    for line in hung::drbd(root).lines() {
+        say(format!("drbd {}", line.trim()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_log_gets_few_and_short_records_and_the_summary_alone_in_the_first() {
+        let mut lines = vec!["LIO(lun1) stop is stuck".to_owned(), "culprit: dm-3".to_owned()];
+        lines.extend((0..200).map(|n| format!("task {n} (iscsi_np) D")));
+        lines.push("x".repeat(5000));
+        let records = packed(&lines);
+        assert_eq!(records[0], lines[0]);
+        assert!(records[1].starts_with("culprit: dm-3 | task 0 (iscsi_np) D | task 1"), "{}", records[1]);
+        assert!(records.iter().all(|r| r.len() <= KernelLog::RECORD));
+    }
+
+    #[test]
+    fn looking_says_first_whether_a_reboot_is_forbidden() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::fake(dir.path());
+        let look = || {
+            let mut lines = Vec::new();
+            look(&root, 1, Path::new("/etc/ha.d/noreboot"), |line| lines.push(line));
+            lines
+        };
+        assert_eq!(look(), ["forbidden=no"]);
+        root.dir("/etc/ha.d").set("noreboot", "").unwrap();
+        assert_eq!(look(), ["forbidden=yes"]);
+    }
+}

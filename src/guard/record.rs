@@ -1,0 +1,168 @@
+//! The files of one resource below the state directory: the lock that changing actions hold, and the record of the worker that holds
+//! it or was left behind in the kernel, so that the next call finds it and puts no second one beside it.
+//!
+//! A worker is left behind when it lives and its parent is no longer the supervisor that the record names: nobody has to write that
+//! down, so it is known even of a supervisor that was killed.
+
+use crate::kernel::attr::{Dir, Root};
+use crate::kernel::error::Result;
+use crate::kernel::identity::{Alive, Identity};
+use crate::kernel::lock::Lock;
+use crate::ocf::env::Env;
+
+/// Where the files of one resource are. Naming them touches nothing.
+#[derive(Debug, Clone)]
+pub struct Files {
+    dir: Dir,
+    base: String,
+}
+
+/// A worker, written down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The worker.
+    pub worker: Identity,
+    /// The process id of its supervisor.
+    pub supervisor: i32,
+    /// What it was called for.
+    pub action: String,
+    /// Whether it is a monitor above the cheap level.
+    pub is_deep: bool,
+    /// What it was doing, if that is known.
+    pub note: String,
+}
+
+impl Record {
+    /// For a human: what hangs.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let note = if self.note.is_empty() { String::new() } else { format!(": {}", self.note) };
+        format!("an earlier {} (pid {}) is stuck in the kernel{note}", self.action, self.worker.pid)
+    }
+
+    fn to_text(&self) -> String {
+        let depth = if self.is_deep { "deep" } else { "plain" };
+        let note = self.note.replace('\n', " ");
+        format!("{} {} {} {depth} {}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (head, note) = text.split_once('\n').unwrap_or((text, ""));
+        let mut words = head.split(' ');
+        let worker = Identity { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? };
+        let supervisor = words.next()?.parse().ok()?;
+        let is_deep = words.next()? == "deep";
+        Some(Self { worker, supervisor, is_deep, action: words.next()?.to_owned(), note: note.trim_end().to_owned() })
+    }
+}
+
+impl Files {
+    /// The files of the resource `env.instance()` of the agent `agent`.
+    #[must_use]
+    pub fn new(root: &Root, env: &Env, agent: &str) -> Self {
+        Self { dir: root.dir(env.state_dir()), base: format!("ocf-san.{agent}-{}", file_name(env.instance())) }
+    }
+
+    /// The worker that an earlier call left behind. The record of one that has ended is removed.
+    #[must_use]
+    pub fn left_behind(&self) -> Option<(Record, Alive)> {
+        let record = self.record()?;
+        let alive = record.worker.alive();
+        if alive.is_none() {
+            self.forget();
+        }
+        alive.filter(|alive| alive.parent != record.supervisor).map(|alive| (record, alive))
+    }
+
+    /// What is written down, whatever it is worth.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        // One system call when there is none, which is what a monitor pays.
+        Record::from_text(&self.dir.read_opt(self.record_name()).ok()??)
+    }
+
+    /// Writes a worker down.
+    ///
+    /// # Errors
+    /// The state directory can not be written.
+    pub fn write(&self, record: &Record) -> Result<()> {
+        self.dir.create_all(0o755)?;
+        self.dir.replace_file(&self.record_name(), record.to_text().as_bytes())
+    }
+
+    /// Removes the record.
+    pub fn forget(&self) {
+        let _ = self.dir.unlink(&self.record_name());
+    }
+
+    /// Takes the lock that is held during a change. Waits for it without limit: the supervisor has one. `say` is told whom it waits
+    /// for.
+    ///
+    /// # Errors
+    /// The lock file can not be opened.
+    pub fn lock(&self, say: &dyn Fn(&str)) -> Result<Lock> {
+        let name = format!("{}.lock", self.base);
+        Lock::take(&self.dir, &name, || match self.record() {
+            Some(holder) => say(&format!("waiting for the {} that pid {} is doing", holder.action, holder.worker.pid)),
+            None => say(&format!("waiting for the lock {name}")),
+        })
+    }
+
+    fn record_name(&self) -> String {
+        format!("{}.worker", self.base)
+    }
+}
+
+/// A resource's name as part of a file name: `%` and two hexadecimal digits for every byte that is not plain.
+pub fn file_name(instance: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    instance.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02x}") }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> (tempfile::TempDir, Files) {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::new(&Root::fake(dir.path()), &Env::default(), "LIO");
+        (dir, files)
+    }
+
+    fn record_of(worker: Identity, supervisor: i32) -> Record {
+        Record { worker, supervisor, action: "stop".to_owned(), is_deep: false, note: "disable iqn.x".to_owned() }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let (_keep, files) = files();
+        assert_eq!(files.record(), None);
+        let record = record_of(Identity { pid: 12, start: 34 }, 56);
+        files.write(&record).unwrap();
+        assert_eq!(files.record(), Some(record.clone()));
+        assert_eq!(record.describe(), "an earlier stop (pid 12) is stuck in the kernel: disable iqn.x");
+        files.forget();
+        assert_eq!(files.record(), None);
+    }
+
+    #[test]
+    fn a_worker_is_left_behind_only_while_it_lives_and_its_supervisor_is_gone() {
+        let (_keep, files) = files();
+        let me = Identity::of_self().unwrap();
+        let parent = nix::unistd::getppid().as_raw();
+        files.write(&record_of(me, parent)).unwrap();
+        assert!(files.left_behind().is_none(), "it is being supervised");
+        files.write(&record_of(me, parent + 1)).unwrap();
+        assert!(files.left_behind().is_some());
+        assert!(files.record().is_some());
+        files.write(&record_of(Identity { start: me.start + 1, ..me }, parent)).unwrap();
+        assert!(files.left_behind().is_none(), "another process has its number now");
+        assert_eq!(files.record(), None, "and the record is gone");
+    }
+
+    #[test]
+    fn the_name_of_a_resource_never_leads_out_of_the_directory() {
+        assert_eq!(file_name("lun-1.a"), "lun-1.a");
+        assert_eq!(file_name("../x:0"), "..%2fx%3a0");
+    }
+}

@@ -1,0 +1,102 @@
+//! The worker: the forked child that does what was asked and may hang doing it.
+
+use std::cell::RefCell;
+use std::panic;
+use std::sync::Arc;
+
+use nix::unistd::getppid;
+
+use super::frame::Frame;
+use super::record::{Files, Record};
+use crate::deadline::Deadline;
+use crate::kernel::attr::Root;
+use crate::kernel::identity::Identity;
+use crate::kernel::process::PipeEnd;
+use crate::ocf::env::{Env, Params};
+use crate::ocf::error::{Code, OcfError};
+use crate::ocf::run::{Answer, Context, act};
+use crate::ocf::spec::AgentSpec;
+
+/// What is to be done.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    pub spec: &'static AgentSpec,
+    pub action: &'a str,
+    pub params: &'a Params,
+    pub env: &'a Env,
+    pub root: &'a Root,
+    pub files: &'a Files,
+    /// By when the agent should have given up of its own accord.
+    pub deadline: Deadline,
+    /// What went wrong before the fork, to be logged by someone who may hang on the log.
+    pub warnings: &'a [String],
+}
+
+/// Whether the action changes something, so that only one may run at a time.
+pub fn changes(action: &str) -> bool {
+    !matches!(action, "monitor" | "status" | "validate-all" | "notify")
+}
+
+impl Task<'_> {
+    /// Does it and sends the answer down the pipe.
+    pub fn work(&self, pipe: PipeEnd) {
+        let pipe = Arc::new(pipe);
+        report_panics(&pipe);
+        for warning in self.warnings {
+            tracing::warn!("{warning}");
+        }
+        let last = RefCell::new(String::new());
+        let progress = |note: &str| {
+            let mut last = last.borrow_mut();
+            if *last != note {
+                note.clone_into(&mut last);
+                let _ = Frame::Progress(note.to_owned()).send(&*pipe);
+            }
+        };
+        let answer = self.locked(&progress).unwrap_or_else(Answer::from);
+        // A supervisor that is gone hears nothing, and there is nobody else to tell.
+        let _ = Frame::Answer(answer).send(&*pipe);
+    }
+
+    /// Under the lock when it is a change. The lock is held until this process ends, its last thread included.
+    fn locked(&self, progress: &dyn Fn(&str)) -> Result<Answer, OcfError> {
+        let cx = Context { root: self.root, env: self.env, deadline: self.deadline, progress };
+        let act = || act(self.spec, self.action, self.params, &cx);
+        if !changes(self.action) {
+            return Ok(act());
+        }
+        match self.files.lock(progress) {
+            Ok(lock) => std::mem::forget(lock),
+            // A stop is not refused for want of a state directory.
+            Err(e) if self.action == "stop" => tracing::warn!("{e}"),
+            Err(e) => return Err(e.into()),
+        }
+        if let Err(e) = self.record() {
+            tracing::warn!("{e}");
+        }
+        let answer = act();
+        if !answer.stuck {
+            self.files.forget();
+        }
+        Ok(answer)
+    }
+
+    fn record(&self) -> Result<(), OcfError> {
+        let worker = Identity::of_self().map_err(|e| OcfError::new(Code::Generic, e))?;
+        let (supervisor, action) = (getppid().as_raw(), self.action.to_owned());
+        self.files.write(&Record { worker, supervisor, action, is_deep: false, note: String::new() })?;
+        Ok(())
+    }
+}
+
+/// A panic is an answer too. Works with `panic = "abort"`, where nothing can be caught.
+fn report_panics(pipe: &Arc<PipeEnd>) {
+    let pipe = Arc::clone(pipe);
+    panic::set_hook(Box::new(move |info| {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+        let reason = Some(format!("internal error{place}: {}", text.unwrap_or("panic")));
+        let _ = Frame::Answer(Answer { code: Code::Generic, reason, stuck: false }).send(&*pipe);
+    }));
+}
