@@ -58,6 +58,15 @@ static MONITOR_ON_HANG: Param<OnHang> = Param::or(
 )
 .reloadable();
 
+static RESERVATIONS: Param<Reservations> = Param::or(
+    "reservations",
+    "auto",
+    "Persistent reservations at start",
+    "Whether a start gives persistent reservations back that the kernel saved in DBROOT/pr (for initiators that ask for APTPL, or with \
+     force_pr_aptpl=1): auto (only when that directory is mounted from or linked to another file system, which then must be one that \
+     moves with the resource), keep (always: a file that another node has outdated brings dead reservations back) or drop.",
+);
+
 static ALLOW_READABLE: Param<bool> = Param::or(
     "allow_readable_config",
     "no",
@@ -76,7 +85,7 @@ pub static LIO: AgentSpec = AgentSpec {
            A target is shown to initiators only when it is complete; a start that fails leaves nothing behind. Targets that are not \
            in the configuration are never touched. Put the resource after its storage and before its virtual IP, and disable \
            target.service and rtslib-fb-targetctl.service. It can not be cloned: two nodes exporting one disk destroy it.",
-    params: &[&CONFIG, &IQN, &ON_STOP_HANG, &NOREBOOT_FILE, &FAIL_BACKEND, &MONITOR_ON_HANG, &ALLOW_READABLE],
+    params: &[&CONFIG, &IQN, &ON_STOP_HANG, &NOREBOOT_FILE, &FAIL_BACKEND, &MONITOR_ON_HANG, &RESERVATIONS, &ALLOW_READABLE],
     actions: &[
         ActionSpec::new("start", 30),
         ActionSpec::new("stop", 30),
@@ -115,12 +124,33 @@ impl ParamValue for OnHang {
     }
 }
 
+/// Whether saved reservations are given back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reservations {
+    Auto,
+    Keep,
+    Drop,
+}
+
+impl ParamValue for Reservations {
+    const CONTENT: Content = Content::Select(&["auto", "keep", "drop"]);
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "keep" => Ok(Self::Keep),
+            "drop" => Ok(Self::Drop),
+            _ => Err("none of auto, keep, drop".to_owned()),
+        }
+    }
+}
+
 /// One resource.
 struct Lio {
     config: Option<PathBuf>,
     iqns: Vec<IscsiName>,
     fail_backend: bool,
     on_hang: OnHang,
+    reservations: Reservations,
     allow_readable_config: bool,
 }
 
@@ -130,6 +160,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
         iqns: params.opt(&IQN)?.map(|iqns| iqns.0).unwrap_or_default(),
         fail_backend: params.get(&FAIL_BACKEND)?,
         on_hang: params.get(&MONITOR_ON_HANG)?,
+        reservations: params.get(&RESERVATIONS)?,
         allow_readable_config: params.get(&ALLOW_READABLE)?,
     }))
 }
@@ -251,7 +282,7 @@ impl Agent for Lio {
         }
         (cx.progress)("load modules");
         fabric::prepare(&lio, &config, cx.deadline.share(0.5)).map_err(not_installed)?;
-        build::build(cx, &lio, &file, config).map_err(|why| self.roll_back(cx, &lio, why))
+        build::build(cx, &lio, &file, config, self.reservations).map_err(|why| self.roll_back(cx, &lio, why))
     }
 
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {
