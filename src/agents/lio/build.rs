@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Reservations;
 use super::check::{self, Expect};
 use super::jobs::{Job, Wave};
 use super::own::{Record, assign_hbas, is_same};
+use super::params::Reservations;
 use crate::deadline::Deadline;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::error::KernelError;

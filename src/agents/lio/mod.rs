@@ -6,6 +6,7 @@ mod drift;
 mod hang;
 mod jobs;
 mod own;
+mod params;
 mod preflight;
 mod teardown;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use self::check::Expect;
 use self::own::Record;
+use self::params::{ALLOW_READABLE, CONFIG, FAIL_BACKEND, IQN, MONITOR_ON_HANG, OnHang, RESERVATIONS, Reservations};
 use self::teardown::Teardown;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::names::IscsiName;
@@ -22,58 +24,7 @@ use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::hang::{NOREBOOT_FILE, ON_STOP_HANG};
 use crate::ocf::run::{Agent, Context, Level, State};
-use crate::ocf::spec::{ActionSpec, AgentSpec, Content, Param, ParamValue};
-
-static CONFIG: Param<PathBuf> = Param::optional(
-    "config",
-    "Configuration file",
-    "targetcli's saveconfig.json that describes the targets. When unset: /etc/target/saveconfig.json, or \
-     /etc/rtslib-fb-target/saveconfig.json (Debian, Ubuntu) when the first is not there. Keep it the same on every node.",
-);
-
-static IQN: Param<Iqns> = Param::optional(
-    "iqn",
-    "Targets to run",
-    "The IQNs of the targets that this resource runs, separated by blanks, so that several resources can share one file and one host. When \
-     unset: every iSCSI target and every backstore of the file.",
-)
-.unique();
-
-static FAIL_BACKEND: Param<bool> = Param::or(
-    "fail_backend",
-    "no",
-    "Fail the I/O of a hung backing device",
-    "When a stop hangs because a backing device does not answer, load an error table into the device-mapper devices of this resource's own \
-     backstores, after every target was told to disable, so that the stop can end without a reboot. Initiators see no error: their \
-     sessions are closed before the I/O fails. The device stays failed until the layer below is restarted.",
-)
-.reloadable();
-
-static MONITOR_ON_HANG: Param<OnHang> = Param::or(
-    "monitor_on_hang",
-    "degraded",
-    "What a monitor says of a hang",
-    "What a monitor reports while sessions, portals or backing devices stand still in the kernel although everything is enabled: degraded \
-     (running, shown with its reason, no recovery) or fail (recover the resource, which normally means a hung stop).",
-)
-.reloadable();
-
-static RESERVATIONS: Param<Reservations> = Param::or(
-    "reservations",
-    "auto",
-    "Persistent reservations at start",
-    "Whether a start gives persistent reservations back that the kernel saved in DBROOT/pr (for initiators that ask for APTPL, or with \
-     force_pr_aptpl=1): auto (only when that directory is mounted from or linked to another file system, which then must be one that \
-     moves with the resource), keep (always: a file that another node has outdated brings dead reservations back) or drop.",
-);
-
-static ALLOW_READABLE: Param<bool> = Param::or(
-    "allow_readable_config",
-    "no",
-    "Accept a configuration file that others can read",
-    "The configuration file holds CHAP secrets in clear. It must belong to root and be closed to group and others, unless this is set.",
-)
-.reloadable();
+use crate::ocf::spec::{ActionSpec, AgentSpec};
 
 /// The declaration.
 pub static LIO: AgentSpec = AgentSpec {
@@ -94,55 +45,6 @@ pub static LIO: AgentSpec = AgentSpec {
     ],
     build,
 };
-
-/// The targets to run.
-struct Iqns(Vec<IscsiName>);
-
-impl ParamValue for Iqns {
-    const CONTENT: Content = Content::String;
-    fn parse(text: &str) -> Result<Self, String> {
-        let names = text.split_whitespace().map(IscsiName::parse).collect::<Result<Vec<_>, _>>()?;
-        if names.is_empty() { Err("no name in it".to_owned()) } else { Ok(Self(names)) }
-    }
-}
-
-/// What a monitor says of a hang.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum OnHang {
-    Degraded,
-    Fail,
-}
-
-impl ParamValue for OnHang {
-    const CONTENT: Content = Content::Select(&["degraded", "fail"]);
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "degraded" => Ok(Self::Degraded),
-            "fail" => Ok(Self::Fail),
-            _ => Err("neither degraded nor fail".to_owned()),
-        }
-    }
-}
-
-/// Whether saved reservations are given back.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reservations {
-    Auto,
-    Keep,
-    Drop,
-}
-
-impl ParamValue for Reservations {
-    const CONTENT: Content = Content::Select(&["auto", "keep", "drop"]);
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "keep" => Ok(Self::Keep),
-            "drop" => Ok(Self::Drop),
-            _ => Err("none of auto, keep, drop".to_owned()),
-        }
-    }
-}
 
 /// One resource.
 struct Lio {
