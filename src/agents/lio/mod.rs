@@ -87,19 +87,23 @@ impl Lio {
             // The target modules are not even loaded.
             return Ok(None);
         }
-        let why = match self.load_config(cx) {
-            Ok((_, config)) => {
+        let why = match self.glance_at_config(cx) {
+            Ok(Some(config)) => {
                 let inventory = Self::inventory_of(lio, &config)?;
                 return Ok(Some(Own { inventory, since: 0, discovery: config.discovery.is_some() }));
             }
-            Err(why) => why,
+            Ok(None) => None,
+            Err(why) => Some(why),
         };
-        if self.iqns.is_empty() {
-            tracing::info!("nothing was started here and the configuration can not be read: {why}");
-            return Ok(None);
+        if !self.iqns.is_empty() {
+            let inventory = Inventory::live(lio, self.iqns.iter().map(IscsiName::as_str))?;
+            return Ok(Some(Own { inventory, since: 0, discovery: false }));
         }
-        let inventory = Inventory::live(lio, self.iqns.iter().map(IscsiName::as_str))?;
-        Ok(Some(Own { inventory, since: 0, discovery: false }))
+        match (why, lio.iscsi().dirs()?.into_iter().find(|name| name != "discovery_auth")) {
+            // Something runs that the file may well name: "not running" would invite a second writer.
+            (Some(why), Some(iqn)) => Err(OcfError::new(Code::Generic, format_args!("is {iqn} ours? {why}"))),
+            _ => Ok(None),
+        }
     }
 
     /// Takes away what is ours, and then the record of it.
