@@ -1,14 +1,22 @@
 //! Backstores: `core/HBA/NAME`. Made in one go, closed only by removal: the kernel has no "disable" for them.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::path::Path;
 
 use super::Lio;
 use super::config::{AluaGroup, Backstore, Kind};
 use crate::kernel::attr::Dir;
+use crate::kernel::block::BlockDevice;
 use crate::kernel::error::{KernelError, Result};
 
-/// Attributes that kernels have had and lost, or that are only read: their absence is no news.
-const GONE: [&str; 6] = ["netif_timeout", "emulate_dpo", "emulate_fua_read", "hw_block_size", "hw_max_sectors", "hw_queue_depth"];
+/// Attributes that kernels have had and lost: their absence is no news, and where they are left they do nothing.
+const GONE: [&str; 3] = ["netif_timeout", "emulate_dpo", "emulate_fua_read"];
+
+/// Whether writing this attribute has no effect on a kernel of today, so that its value is no difference.
+#[must_use]
+pub fn is_ignored(attribute: &str) -> bool {
+    attribute.starts_with("hw_") || GONE.contains(&attribute)
+}
 
 /// A backstore that is there, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,20 +44,25 @@ pub fn all(lio: &Lio) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// Which LUNs of which iSCSI targets lead to each backstore, as (HBA, name) → IQNs.
+/// The backstores, as (HBA, name), that LUNs of iSCSI targets other than `own` lead to. Looks at nothing but LUNs: ACLs of a target
+/// that hangs can be locked.
 ///
 /// # Errors
 /// Whatever reading the tree says.
-pub fn exports(lio: &Lio) -> Result<HashMap<(String, String), Vec<String>>> {
-    let mut exports: HashMap<_, Vec<String>> = HashMap::new();
-    let iqns: Vec<String> = lio.iscsi().dirs()?;
-    let live = super::inventory::Inventory::live(lio, iqns.iter().map(String::as_str))?;
-    for (iqn, tpg) in live.tpgs() {
-        for lun in &tpg.luns {
-            exports.entry(lun.backstore.clone()).or_default().push(iqn.to_owned());
+pub fn exported_by_others(lio: &Lio, own: &[String]) -> Result<HashSet<(String, String)>> {
+    let mut exported = HashSet::new();
+    for iqn in lio.iscsi().dirs()?.into_iter().filter(|iqn| !own.contains(iqn)) {
+        for tpg in lio.target(&iqn).dirs()?.iter().filter(|name| name.starts_with("tpgt_")) {
+            let luns = lio.target(&iqn).dir(tpg).dir("lun");
+            for lun in luns.dirs()? {
+                for link in luns.dir(&lun).links()? {
+                    let target = luns.dir(&lun).read_link(&link)?.unwrap_or_default();
+                    exported.extend(super::inventory::last_two(&target));
+                }
+            }
         }
     }
-    Ok(exports)
+    Ok(exported)
 }
 
 /// The numbers below `core/` that are taken, whatever the plugin: rtslib keeps them unique over all plugins.
@@ -72,7 +85,7 @@ pub fn create(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
     if let Some(dev) = so.kind.dev() {
         dir.set("udev_path", &dev.to_string_lossy())?;
     }
-    for control in controls(&so.kind) {
+    for control in controls(lio, &so.kind)? {
         dir.set("control", &control)?;
     }
     dir.set("enable", "1")?;
@@ -87,8 +100,8 @@ pub fn create(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
 }
 
 /// What `control` wants to hear. The kernel silently accepts what it does not know, so the result is read back by [`verify`].
-fn controls(kind: &Kind) -> Vec<String> {
-    match kind {
+fn controls(lio: &Lio, kind: &Kind) -> Result<Vec<String>> {
+    Ok(match kind {
         Kind::Block { dev, readonly, exclusive } => {
             let exclusive = exclusive.filter(|e| !e).map(|_| ",exclusive=0").unwrap_or_default();
             vec![format!("udev_path={},readonly={}{exclusive}", dev.display(), u8::from(*readonly))]
@@ -105,7 +118,25 @@ fn controls(kind: &Kind) -> Vec<String> {
             controls.extend(nullio.then(|| "rd_nullio=1".to_owned()));
             controls
         }
-        Kind::Pscsi { .. } => Vec::new(),
+        Kind::Pscsi { dev } => vec![scsi_address(lio, dev)?],
+    })
+}
+
+/// Host, channel, target and LUN of a SCSI device, as `sysfs` names it: `pscsi` takes nothing else (`pscsi_set_configfs_dev_params`).
+fn scsi_address(lio: &Lio, dev: &Path) -> Result<String> {
+    let unknown = |why: &'static str| KernelError::new("find the SCSI address of", dev, std::io::Error::other(why));
+    let sys = match BlockDevice::of(lio.root(), dev) {
+        Ok(device) => device.sys().clone(),
+        Err(_) => lio.root().dir("/sys/class/scsi_generic").dir(dev.file_name().unwrap_or_default()),
+    };
+    let link = sys.read_link("device")?.ok_or_else(|| unknown("not a SCSI device"))?;
+    let address = link.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let numbers: Vec<u32> = address.split(':').filter_map(|n| n.parse().ok()).collect();
+    match numbers[..] {
+        [host, channel, target, lun] => {
+            Ok(format!("scsi_host_id={host},scsi_channel_id={channel},scsi_target_id={target},scsi_lun_id={lun}"))
+        }
+        _ => Err(unknown("not a SCSI device")),
     }
 }
 
@@ -124,6 +155,10 @@ pub fn verify(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
     };
     if !info.contains("Status: ACTIVATED") {
         return wrong("not activated");
+    }
+    let serial = dir.read_opt("wwn/vpd_unit_serial")?.unwrap_or_default();
+    if so.wwn.as_deref().is_some_and(|wwn| serial.rsplit(": ").next() != Some(wwn)) {
+        return wrong("the unit serial number differs from wwn");
     }
     match &so.kind {
         Kind::Block { readonly, .. } if !info.contains(&format!("readonly: {}", u8::from(*readonly))) => {
@@ -145,12 +180,12 @@ pub fn set_attribute(attrib: &Dir, name: &str, value: &str) -> Result<()> {
         return Ok(());
     }
     let Err(e) = attrib.set(name, value) else { return Ok(()) };
+    if is_ignored(name) {
+        tracing::debug!("{e}: this attribute does nothing any more");
+        return Ok(());
+    }
     if e.is_not_found() {
-        if GONE.contains(&name) {
-            tracing::debug!(attribute = name, "this kernel no longer has this attribute");
-        } else {
-            tracing::warn!("{}: this kernel has no such attribute", e.path.display());
-        }
+        tracing::warn!("{}: this kernel has no such attribute", e.path.display());
         return Ok(());
     }
     if attrib.read_opt(name)?.as_deref() == Some(value) { Ok(()) } else { Err(e) }

@@ -10,12 +10,15 @@ use crate::kernel::error::{KernelError, Result};
 ///
 /// # Errors
 /// Whatever the kernel says; for a name it does not like that is EINVAL.
-pub fn create_target(lio: &Lio, target: &Target, taken: &[u16]) -> Result<()> {
+pub fn create_target(lio: &Lio, target: &Target) -> Result<()> {
     lio.target(target.iqn.as_str()).create()?;
     for tpg in &target.tpgs {
         let dir = lio.tpg(target.iqn.as_str(), tpg.tag);
         dir.create()?;
-        set_rtpi(&dir, tpg.rtpi, taken)?;
+        // Before anything refers to it: an ACL made earlier would keep 0. Linux before 6.4 has no such file.
+        if dir.read_opt("rtpi")?.is_some() {
+            dir.set("rtpi", &tpg.rtpi.to_string())?;
+        }
         for (name, value) in &tpg.attributes {
             set_attribute(&dir.dir("attrib"), name, value)?;
         }
@@ -27,7 +30,7 @@ pub fn create_target(lio: &Lio, target: &Target, taken: &[u16]) -> Result<()> {
     Ok(())
 }
 
-/// The relative target port identifiers that portal groups have now (Linux 6.4 and later show them).
+/// The relative target port identifiers that portal groups have now (Linux 6.4 and later show them, as `0x1`).
 ///
 /// # Errors
 /// Whatever reading the tree says.
@@ -36,22 +39,10 @@ pub fn taken_rtpis(lio: &Lio) -> Result<Vec<u16>> {
     for iqn in lio.iscsi().dirs()? {
         for tpg in lio.target(&iqn).dirs()?.iter().filter(|name| name.starts_with("tpgt_")) {
             let rtpi = lio.target(&iqn).dir(tpg).read_opt("rtpi")?;
-            taken.extend(rtpi.and_then(|text| text.trim().parse::<u16>().ok()));
+            taken.extend(rtpi.and_then(|text| u16::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()));
         }
     }
     Ok(taken)
-}
-
-/// Fixes the identifier before anything refers to it. Two of one number could not both be enabled, so a taken one is left to the kernel.
-fn set_rtpi(tpg: &Dir, rtpi: u16, taken: &[u16]) -> Result<()> {
-    if tpg.read_opt("rtpi")?.is_none() {
-        return Ok(());
-    }
-    if taken.contains(&rtpi) {
-        tracing::warn!("{}: relative port {rtpi} is taken, the kernel picks another", tpg.path().display());
-        return Ok(());
-    }
-    tpg.set("rtpi", &rtpi.to_string())
 }
 
 /// Writes the CHAP values that are set, without a newline: the kernel would take it as part of the secret.
@@ -65,7 +56,7 @@ pub fn set_chap(auth: &Dir, chap: &Chap) -> Result<()> {
 /// Makes one LUN. `hba` is where its backstore is.
 ///
 /// # Errors
-/// Whatever the kernel says. EEXIST when another link is there.
+/// Whatever the kernel says.
 pub fn create_lun(lio: &Lio, tpg: &Dir, lun: &Lun, hba: &str) -> Result<()> {
     let dir = tpg.dir("lun").dir(format!("lun_{}", lun.index));
     dir.create()?;
@@ -139,14 +130,6 @@ pub fn remove_linked(lun: &Dir) -> Result<()> {
         lun.unlink(&link)?;
     }
     lun.remove().map(drop)
-}
-
-/// Removes a portal. What is gone already is no error.
-///
-/// # Errors
-/// Whatever the kernel says.
-pub fn remove_portal(np: &Dir) -> Result<()> {
-    np.remove().map(drop)
 }
 
 /// Lets initiators in, or sends them away and waits until their sessions are gone (which is where it hangs when a disk does).
