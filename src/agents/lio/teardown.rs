@@ -17,8 +17,9 @@ use crate::kernel::lio::{Lio, storage, tpg};
 use crate::ocf::error::OcfError;
 use crate::ocf::run::Context;
 
-/// Removals mostly wait for the kernel's grace periods, which pass for many at once.
-const WIDTH: usize = 16;
+/// Removals wait for the kernel's grace periods, but mostly one after the other: a LUN's below the lock of its portal group
+/// (`core_tpg_remove_lun`, `target_core_tpg.c`). More threads only crowd the locks.
+const WIDTH: usize = 8;
 
 /// A stop under way.
 pub struct Teardown<'a> {
@@ -40,9 +41,11 @@ impl Teardown<'_> {
     pub fn run(&self) -> Result<(), OcfError> {
         self.disable()?;
         self.wait_for_sessions()?;
+        // By name first: listing thousands of mapped LUNs takes longer than removing them.
+        self.wave("remove ACLs", self.acls(self.own))?;
         // What is really there now, whatever the record says.
         let live = Inventory::live(self.lio, self.own.targets.iter().map(|t| t.iqn.as_str()))?;
-        self.wave("remove ACLs", self.acls(&live))?;
+        self.wave("remove further ACLs", self.acls(&live))?;
         self.wave("remove LUNs", self.luns(&live))?;
         self.wave("remove targets", self.targets(&live))?;
         self.wave("remove backstores", self.backstores(&live)?)
@@ -129,8 +132,9 @@ impl Teardown<'_> {
         let mut jobs = Vec::new();
         for (iqn, group) in live.tpgs() {
             for acl in &group.acls {
-                let dir = self.lio.tpg(iqn, group.tag).dir("acls").dir(&acl.initiator);
-                jobs.push(Job::new(format!("remove ACL {} of {iqn}", acl.initiator), move || tpg::remove_acl(&dir)));
+                let (dir, mapped) = (self.lio.tpg(iqn, group.tag).dir("acls").dir(&acl.initiator), acl.mapped.clone());
+                let label = format!("remove ACL {} of {iqn}", acl.initiator);
+                jobs.push(Job::new(label, move || tpg::remove_acl(&dir, &mapped)));
             }
         }
         jobs
@@ -141,7 +145,8 @@ impl Teardown<'_> {
         for (iqn, group) in live.tpgs() {
             for lun in &group.luns {
                 let dir = self.lio.tpg(iqn, group.tag).dir("lun").dir(format!("lun_{}", lun.index));
-                jobs.push(Job::new(format!("remove LUN {} of {iqn}", lun.index), move || tpg::remove_linked(&dir)));
+                let (label, alias) = (format!("remove LUN {} of {iqn}", lun.index), lun.alias.clone());
+                jobs.push(Job::new(label, move || tpg::remove_linked(&dir, &alias)));
             }
         }
         jobs

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::Lio;
 use super::config::{AluaGroup, Backstore, Kind};
+use super::inventory::live_luns;
 use crate::kernel::attr::Dir;
 use crate::kernel::error::{KernelError, Result};
 
@@ -42,11 +43,12 @@ pub fn all(lio: &Lio) -> Result<Vec<Found>> {
 /// Whatever reading the tree says.
 pub fn exports(lio: &Lio) -> Result<HashMap<(String, String), Vec<String>>> {
     let mut exports: HashMap<_, Vec<String>> = HashMap::new();
-    let iqns: Vec<String> = lio.iscsi().dirs()?;
-    let live = super::inventory::Inventory::live(lio, iqns.iter().map(String::as_str))?;
-    for (iqn, tpg) in live.tpgs() {
-        for lun in &tpg.luns {
-            exports.entry(lun.backstore.clone()).or_default().push(iqn.to_owned());
+    for iqn in lio.iscsi().dirs()? {
+        let target = lio.target(&iqn);
+        for tpg in target.dirs()?.into_iter().filter(|d| d.starts_with("tpgt_")) {
+            for lun in live_luns(&target.dir(tpg))? {
+                exports.entry(lun.backstore).or_default().push(iqn.clone());
+            }
         }
     }
     Ok(exports)
