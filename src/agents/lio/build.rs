@@ -21,8 +21,8 @@ use crate::ocf::run::{Context, State};
 /// The lock under which rtslib picks HBA numbers (rtslib/tcm.py).
 const RTSLIB_LOCK: &str = "rtslib_backstore.lock";
 
-/// As many as wait for the kernel at once; making objects is work for the CPU, waiting for devices is not.
-const WIDTH: usize = 8;
+/// Making objects is work for the CPU below a few locks of configfs: a handful of threads is as fast as it gets.
+const WIDTH: usize = 4;
 
 /// Builds and shows the configuration. What was made is in the record from before it is made.
 ///

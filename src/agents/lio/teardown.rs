@@ -19,8 +19,9 @@ use crate::kernel::lio::{Lio, storage, tpg};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
-/// Removals mostly wait for the kernel's grace periods, which pass for many at once.
-const WIDTH: usize = 16;
+/// Removals wait for the kernel's grace periods, but mostly one after the other: a LUN's below the lock of its portal group
+/// (`core_tpg_remove_lun`, `target_core_tpg.c`). More threads only crowd the locks.
+const WIDTH: usize = 8;
 
 /// A stop under way.
 pub struct Teardown<'a> {
@@ -44,9 +45,11 @@ impl Teardown<'_> {
         self.finish("disable targets", &mut disabling)?;
         let mut draining = self.draining();
         self.finish("wait for sessions to end", &mut draining)?;
+        // By name first: listing thousands of mapped LUNs takes longer than removing them.
+        self.finish("remove ACLs", &mut Wave::start(self.acls(self.own), WIDTH))?;
         // What is really there now, whatever the record says.
         let live = Inventory::live(self.lio, self.own.targets.iter().map(|t| t.iqn.as_str()))?;
-        self.finish("remove ACLs", &mut Wave::start(self.acls(&live), WIDTH))?;
+        self.finish("remove further ACLs", &mut Wave::start(self.acls(&live), WIDTH))?;
         self.finish("remove LUNs", &mut Wave::start(self.luns(&live), WIDTH))?;
         self.finish("remove targets", &mut Wave::start(self.targets(&live), WIDTH))?;
         self.finish("remove backstores", &mut Wave::start(self.backstores(&live)?, WIDTH))
@@ -167,8 +170,9 @@ impl Teardown<'_> {
         let mut jobs = Vec::new();
         for (iqn, group) in live.tpgs() {
             for acl in &group.acls {
-                let dir = self.lio.tpg(iqn, group.tag).dir("acls").dir(&acl.initiator);
-                jobs.push(Job::new(format!("remove ACL {} of {iqn}", acl.initiator), move || tpg::remove_acl(&dir)));
+                let (dir, mapped) = (self.lio.tpg(iqn, group.tag).dir("acls").dir(&acl.initiator), acl.mapped.clone());
+                let label = format!("remove ACL {} of {iqn}", acl.initiator);
+                jobs.push(Job::new(label, move || tpg::remove_acl(&dir, &mapped)));
             }
         }
         jobs
@@ -179,7 +183,8 @@ impl Teardown<'_> {
         for (iqn, group) in live.tpgs() {
             for lun in &group.luns {
                 let dir = self.lio.tpg(iqn, group.tag).dir("lun").dir(format!("lun_{}", lun.index));
-                jobs.push(Job::new(format!("remove LUN {} of {iqn}", lun.index), move || tpg::remove_linked(&dir)));
+                let (label, alias) = (format!("remove LUN {} of {iqn}", lun.index), lun.alias.clone());
+                jobs.push(Job::new(label, move || tpg::remove_linked(&dir, &alias)));
             }
         }
         jobs

@@ -151,12 +151,6 @@ fn planned_tpg(tpg: &super::config::Tpg) -> Tpg {
 
 fn live_tpg(lio: &Lio, iqn: &str, tag: u16) -> Result<Tpg> {
     let dir = lio.tpg(iqn, tag);
-    let luns = numbered(&dir.dir("lun"))?.into_iter().map(|index| {
-        let lun = dir.dir("lun").dir(format!("lun_{index}"));
-        let alias = first_link(&lun)?;
-        let target = lun.read_link(&alias)?.unwrap_or_default();
-        Ok(Lun { index, alias, backstore: last_two(&target).unwrap_or_default() })
-    });
     let acls = dir.dir("acls").dirs()?.into_iter().map(|initiator| {
         let acl = dir.dir("acls").dir(&initiator);
         let mapped = numbered(&acl)?.into_iter().map(|index| {
@@ -168,13 +162,21 @@ fn live_tpg(lio: &Lio, iqn: &str, tag: u16) -> Result<Tpg> {
         });
         Ok(Acl { initiator, mapped: mapped.collect::<Result<_>>()? })
     });
-    Ok(Tpg {
-        tag,
-        enable: true,
-        luns: luns.collect::<Result<_>>()?,
-        portals: dir.dir("np").dirs()?,
-        acls: acls.collect::<Result<_>>()?,
-    })
+    Ok(Tpg { tag, enable: true, luns: live_luns(&dir)?, portals: dir.dir("np").dirs()?, acls: acls.collect::<Result<_>>()? })
+}
+
+/// The LUNs that configfs shows below a portal group.
+///
+/// # Errors
+/// Whatever reading the tree says.
+pub fn live_luns(tpg: &Dir) -> Result<Vec<Lun>> {
+    let luns = numbered(&tpg.dir("lun"))?.into_iter().map(|index| {
+        let lun = tpg.dir("lun").dir(format!("lun_{index}"));
+        let alias = first_link(&lun)?;
+        let target = lun.read_link(&alias)?.unwrap_or_default();
+        Ok(Lun { index, alias, backstore: last_two(&target).unwrap_or_default() })
+    });
+    luns.collect()
 }
 
 /// The numbers of the directories `lun_N`.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Lio;
 use super::config::{AluaGroup, Backstore, Kind};
+use super::inventory::live_luns;
 use crate::kernel::attr::Dir;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::error::{KernelError, Result};
@@ -52,14 +53,9 @@ pub fn all(lio: &Lio) -> Result<Vec<Found>> {
 pub fn exported_by_others(lio: &Lio, own: &[String]) -> Result<HashSet<(String, String)>> {
     let mut exported = HashSet::new();
     for iqn in lio.iscsi().dirs()?.into_iter().filter(|iqn| !own.contains(iqn)) {
-        for tpg in lio.target(&iqn).dirs()?.iter().filter(|name| name.starts_with("tpgt_")) {
-            let luns = lio.target(&iqn).dir(tpg).dir("lun");
-            for lun in luns.dirs()? {
-                for link in luns.dir(&lun).links()? {
-                    let target = luns.dir(&lun).read_link(&link)?.unwrap_or_default();
-                    exported.extend(super::inventory::last_two(&target));
-                }
-            }
+        let target = lio.target(&iqn);
+        for tpg in target.dirs()?.into_iter().filter(|name| name.starts_with("tpgt_")) {
+            exported.extend(live_luns(&target.dir(tpg))?.into_iter().map(|lun| lun.backstore));
         }
     }
     Ok(exported)

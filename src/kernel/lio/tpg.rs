@@ -110,26 +110,47 @@ pub fn create_portal(tpg: &Dir, portal: &Portal) -> Result<()> {
     Ok(())
 }
 
-/// Removes one ACL and its mapped LUNs. What is gone already is no error.
+/// Removes one ACL and its mapped LUNs. `mapped` are those it is known to have; only when there turn out to be others is it listed, which
+/// costs more than the removal. What is gone already is no error.
 ///
 /// # Errors
 /// Whatever the kernel says.
-pub fn remove_acl(acl: &Dir) -> Result<()> {
+pub fn remove_acl(acl: &Dir, mapped: &[(u64, String, u64)]) -> Result<()> {
+    mapped.iter().try_for_each(|(index, alias, _)| remove_linked(&acl.dir(format!("lun_{index}")), alias))?;
+    if remove_empty(acl)? {
+        return Ok(());
+    }
     for lun in acl.dirs()?.into_iter().filter(|d| d.starts_with("lun_")) {
-        remove_linked(&acl.dir(lun))?;
+        remove_linked(&acl.dir(lun), "")?;
     }
     acl.remove().map(drop)
 }
 
-/// Removes one LUN or mapped LUN with its link. What is gone already is no error.
+/// Removes one LUN or mapped LUN with its link, which is known as `alias`; only when there turns out to be another is it listed. What is
+/// gone already is no error.
 ///
 /// # Errors
 /// Whatever the kernel says.
-pub fn remove_linked(lun: &Dir) -> Result<()> {
+pub fn remove_linked(lun: &Dir, alias: &str) -> Result<()> {
+    if !alias.is_empty() {
+        lun.unlink(alias)?;
+    }
+    if remove_empty(lun)? {
+        return Ok(());
+    }
     for link in lun.links()? {
         lun.unlink(&link)?;
     }
     lun.remove().map(drop)
+}
+
+/// Removes the directory, or finds it gone; `false` when there is still something in it.
+fn remove_empty(dir: &Dir) -> Result<bool> {
+    match dir.remove() {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.errno(), Some(libc::ENOTEMPTY | libc::EBUSY)) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Lets initiators in, or sends them away and waits until their sessions are gone (which is where it hangs when a disk does).
