@@ -160,19 +160,17 @@ fn a_stop_works_with_a_broken_configuration() {
 }
 
 #[test]
-fn what_is_not_installed_can_not_be_running() {
+fn what_is_not_installed_is_not_running_to_a_probe_and_to_nobody_else() {
     for absent in ["5", "2"] {
         let code = absent.parse().unwrap();
-        // A stop and a probe may say so …
-        holds(&[("stop", absent, absent, 0, "stop", false), ("stop", absent, "running", 0, "stop", false)], &[]);
         holds(&[("monitor", absent, "1", 7, "", false), ("status", absent, "1", 7, "", false)], &[]);
-        // … nobody else, …
         holds(&[("monitor", absent, "1", code, "", true)], &[RECURRING]);
         holds(&[("start", absent, "1", code, "", true), ("start", "stopped", absent, code, "start", true)], &[]);
-        // … and not against the evidence of a monitor, or with none.
+        // A kernel resource lives on without the program that made it: a stop that can not look has stopped nothing.
+        holds(&[("stop", absent, absent, code, "stop", true), ("stop", absent, "running", code, "stop", true)], &[]);
         holds(&[("stop", "running", absent, code, "stop", true), ("stop", "1", absent, code, "stop", true)], &[]);
         let unbuildable = [("OCF_RESKEY_build", absent)];
-        holds(&[("stop", "running", "running", 0, "", false), ("monitor", "running", "running", 7, "", false)], &unbuildable);
+        holds(&[("stop", "running", "running", code, "", true), ("monitor", "running", "running", 7, "", false)], &unbuildable);
         holds(&[("monitor", "running", "running", code, "", true)], &[unbuildable[0], RECURRING]);
     }
 }

@@ -134,3 +134,18 @@ fn no_file_is_too_long_and_each_says_what_it_is_for() {
         assert!(text.starts_with("//! "), "{file}: begins with what it is for");
     }
 }
+
+/// Debian 13 has Rust 1.85, and clippy's `incompatible_msrv` knows the library only: let chains came with 1.88. rustfmt puts every link of
+/// one on a line of its own.
+#[test]
+fn no_let_chains_because_rust_1_85_does_not_know_them() {
+    for (name, text) in sources() {
+        let code = code(&text);
+        let lines: Vec<&str> = code.lines().map(str::trim).collect();
+        for pair in lines.windows(2) {
+            let after_let = pair[0].starts_with("if let ") || pair[0].starts_with("while let ");
+            let is_link = pair[1].starts_with("&& ") && (after_let || pair[1].starts_with("&& let "));
+            assert!(!is_link, "{name}: {}", pair[1]);
+        }
+    }
+}

@@ -172,6 +172,21 @@ fn a_file_with_secrets_that_others_can_read_is_refused_unless_allowed() {
 }
 
 #[test]
+fn something_that_may_be_ours_is_never_called_not_running() {
+    let machine = Machine::new();
+    fs::set_permissions(machine.path("etc/target/saveconfig.json"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(machine.monitor("0").0, Code::Success, "who else can read the file does not matter to what runs");
+    machine.write("etc/target/saveconfig.json", "{");
+    for action in ["monitor", "stop"] {
+        let answer = machine.lio(action, &[]);
+        assert_eq!(answer.code, Code::Generic, "{action}");
+        assert!(answer.reason.unwrap().contains("is iqn.2016-09.com.example:iscsitgt01 ours? /etc/target"), "{action}");
+    }
+    let answer = machine.lio("monitor", &[("OCF_RESKEY_iqn", IQN)]);
+    assert_eq!(answer.code, Code::Success, "named by iqn, it is known without the file");
+}
+
+#[test]
 fn preflight_names_what_is_wrong_on_this_machine() {
     let level10 = [("OCF_CHECK_LEVEL", "10")];
     let validate = |prepare: &dyn Fn(&Machine)| {

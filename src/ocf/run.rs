@@ -104,8 +104,9 @@ fn speaks_our_version(env: &Env) -> Result<(), OcfError> {
 
 /// Performs the action and says what it comes to.
 ///
-/// What is not here can not be running here (`ocf-rarun` has the same matrix): on [`Code::Installed`] and [`Code::Args`] a stop that
-/// found nothing succeeds and a probe says "not running", while a recurring monitor fails.
+/// What is not installed here is "not running" to a probe ([`Code::Installed`], and [`Code::Args`], which says as much of this machine).
+/// To a stop it is nothing of the kind: a target lives on without the program that made it. An agent whose resource is gone with
+/// what it needs says so by [`State::Stopped`].
 #[must_use]
 pub fn act(spec: &AgentSpec, action: &str, params: &Params, cx: &Context) -> Answer {
     let action = match Action::of(spec, action) {
@@ -114,31 +115,21 @@ pub fn act(spec: &AgentSpec, action: &str, params: &Params, cx: &Context) -> Ans
     };
     match perform(spec, action, params, cx) {
         Ok(answer) => answer,
-        Err(Failure { error, may_be_there }) if is_absence(&error) && excuses(action, may_be_there, cx.env) => {
-            tracing::info!("{error}: taken as not running");
-            let code = if action == Action::Stop { Code::Success } else { Code::NotRunning };
-            Answer { code, ..Answer::SUCCESS }
+        Err(e) if is_absence(&e) && action == Action::Monitor && cx.env.is_probe() => {
+            tracing::info!("{e}: taken as not running");
+            Answer { code: Code::NotRunning, ..Answer::SUCCESS }
         }
-        Err(Failure { error, .. }) if action == Action::Notify && error.code != Code::Unimplemented => {
-            tracing::error!("notify: {error}");
-            Answer { stuck: error.stuck, ..Answer::SUCCESS }
+        Err(e) if action == Action::Notify && e.code != Code::Unimplemented => {
+            tracing::error!("notify: {e}");
+            Answer { stuck: e.stuck, ..Answer::SUCCESS }
         }
-        Err(Failure { error, .. }) => Answer { code: failing_code(action, error.code), ..error.into() },
+        Err(e) => Answer { code: failing_code(action, e.code), ..e.into() },
     }
 }
 
 /// Whether the error means that what is needed is not on this machine.
 fn is_absence(e: &OcfError) -> bool {
     matches!(e.code, Code::Installed | Code::Args) && !e.stuck
-}
-
-/// Whether absence is as good as an answer: to a probe, and to a stop unless something may be there that is still to be stopped.
-fn excuses(action: Action, may_be_there: bool, env: &Env) -> bool {
-    match action {
-        Action::Monitor => env.is_probe(),
-        Action::Stop => !may_be_there,
-        _ => false,
-    }
 }
 
 /// The code of a failed action: an error never says "success", "not running", "promoted" or "degraded", whatever the agent put in it.
@@ -150,19 +141,7 @@ fn failing_code(action: Action, code: Code) -> Code {
     }
 }
 
-/// An error, and whether the monitor before it left room for something that runs.
-struct Failure {
-    error: OcfError,
-    may_be_there: bool,
-}
-
-impl From<OcfError> for Failure {
-    fn from(error: OcfError) -> Self {
-        Self { error, may_be_there: false }
-    }
-}
-
-fn perform(spec: &AgentSpec, action: Action, params: &Params, cx: &Context) -> Result<Answer, Failure> {
+fn perform(spec: &AgentSpec, action: Action, params: &Params, cx: &Context) -> Result<Answer, OcfError> {
     let agent = (spec.build)(params)?;
     let now = || agent.presence(cx);
     match action {
@@ -197,21 +176,14 @@ fn perform(spec: &AgentSpec, action: Action, params: &Params, cx: &Context) -> R
 }
 
 /// A stop that can not tell what is there tries all the same.
-fn stop(agent: &dyn Agent, cx: &Context) -> Result<Answer, Failure> {
-    let before = agent.presence(cx);
-    let may_be_there = match &before {
+fn stop(agent: &dyn Agent, cx: &Context) -> Result<Answer, OcfError> {
+    match agent.presence(cx) {
         Ok(State::Stopped) => return Ok(Answer::SUCCESS),
-        Ok(_) => true,
-        Err(e) => {
-            tracing::warn!("stop: the state can not be told: {e}");
-            !is_absence(e)
-        }
-    };
-    let failure = |error| Failure { error, may_be_there };
-    agent.stop(cx).map_err(failure)?;
-    // A stop that succeeded may have taken away the very thing that a monitor needs: absence is an answer again.
-    let after = agent.presence(cx)?;
-    settled("stop", &after, State::is_stopped).map_err(failure)?;
+        Ok(_) => {}
+        Err(e) => tracing::warn!("stop: the state can not be told: {e}"),
+    }
+    agent.stop(cx)?;
+    settled("stop", &agent.presence(cx)?, State::is_stopped)?;
     Ok(Answer::SUCCESS)
 }
 

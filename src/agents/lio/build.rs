@@ -1,15 +1,18 @@
 //! Start: everything is built unseen, looked at again, and shown last.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::check::{self, Expect};
 use super::jobs::{Job, Wave};
 use super::own::{Record, assign_hbas, is_same};
+use super::params::Reservations;
 use crate::deadline::Deadline;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::error::KernelError;
 use crate::kernel::lio::config::Config;
 use crate::kernel::lio::inventory::Inventory;
+use crate::kernel::lio::reservations::{self, Store};
 use crate::kernel::lio::{Lio, fabric, storage, tpg};
 use crate::kernel::lock::Lock;
 use crate::kernel::{lio, task};
@@ -26,16 +29,18 @@ const WIDTH: usize = 8;
 ///
 /// # Errors
 /// The first thing that failed. The caller takes away what the record says.
-pub fn build(cx: &Context, lio: &Lio, file: &std::path::Path, config: Config) -> Result<(), OcfError> {
+pub fn build(cx: &Context, lio: &Lio, file: &Path, config: Config, reservations: Reservations) -> Result<(), OcfError> {
     let config = Arc::new(config);
     let deadline = cx.deadline.share(0.7);
     let record = make_backstores(cx, lio, file, &config, deadline)?;
     let own = &record.inventory;
+    (cx.progress)("give back persistent reservations");
+    give_back_reservations(lio, &config, own, reservations)?;
     if let Some(chap) = &config.discovery {
         fabric::set_discovery(lio, chap)?;
     }
     (cx.progress)("make targets");
-    run(per_target(lio, &config), deadline)?;
+    run(per_target(lio, &config)?, deadline)?;
     (cx.progress)("make LUNs");
     run(per_lun(lio, &config, own), deadline)?;
     (cx.progress)("make ACLs");
@@ -65,14 +70,33 @@ pub fn build(cx: &Context, lio: &Lio, file: &std::path::Path, config: Config) ->
     Ok(())
 }
 
+/// Gives persistent reservations back that the kernel saved, where they can be trusted.
+fn give_back_reservations(lio: &Lio, config: &Config, own: &Inventory, wanted: Reservations) -> Result<(), OcfError> {
+    if wanted == Reservations::Drop {
+        return Ok(());
+    }
+    let Some(store) = Store::find(lio)? else { return Ok(()) };
+    for (so, made) in config.backstores.iter().zip(&own.backstores) {
+        let saved = so.wwn.as_ref().map_or(Ok(Vec::new()), |serial| store.registrations(serial))?;
+        if saved.is_empty() {
+            continue;
+        }
+        if wanted == Reservations::Auto && !store.follows {
+            tracing::warn!(
+                "backstore {}: saved reservations are not given back: pr is local to this node and may be stale",
+                so.name
+            );
+            continue;
+        }
+        let dir = lio.storage_object(&made.hba, &made.name);
+        saved.iter().try_for_each(|registration| reservations::give_back(&dir, registration))?;
+        tracing::info!("backstore {}: {} reservations or registrations given back", so.name, saved.len());
+    }
+    Ok(())
+}
+
 /// Picks HBA numbers, writes the record, makes the backstores. Under rtslib's lock, because targetcli may be picking numbers too.
-fn make_backstores(
-    cx: &Context,
-    lio: &Lio,
-    file: &std::path::Path,
-    config: &Arc<Config>,
-    deadline: Deadline,
-) -> Result<Record, OcfError> {
+fn make_backstores(cx: &Context, lio: &Lio, file: &Path, config: &Arc<Config>, deadline: Deadline) -> Result<Record, OcfError> {
     let _lock = Lock::take(&cx.root.dir("/run"), RTSLIB_LOCK, || (cx.progress)("wait for rtslib's lock"))?;
     let mut inventory = Inventory::planned(config);
     let found = storage::all(lio)?;
@@ -103,12 +127,13 @@ fn make_backstores(
     Ok(record)
 }
 
-fn per_target(lio: &Lio, config: &Arc<Config>) -> Vec<Job> {
+fn per_target(lio: &Lio, config: &Arc<Config>) -> Result<Vec<Job>, OcfError> {
+    let taken = Arc::new(tpg::taken_rtpis(lio)?);
     let job = |index: usize, target: &lio::config::Target| {
-        let (lio, config) = (lio.clone(), Arc::clone(config));
-        Job::new(format!("make {}", target.iqn), move || tpg::create_target(&lio, &config.targets[index]))
+        let (lio, config, taken) = (lio.clone(), Arc::clone(config), Arc::clone(&taken));
+        Job::new(format!("make {}", target.iqn), move || tpg::create_target(&lio, &config.targets[index], &taken))
     };
-    config.targets.iter().enumerate().map(|(index, target)| job(index, target)).collect()
+    Ok(config.targets.iter().enumerate().map(|(index, target)| job(index, target)).collect())
 }
 
 fn per_lun(lio: &Lio, config: &Config, own: &Inventory) -> Vec<Job> {

@@ -6,6 +6,7 @@ mod drift;
 mod hang;
 mod jobs;
 mod own;
+mod params;
 mod preflight;
 mod teardown;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use self::check::Expect;
 use self::own::Record;
+use self::params::{ALLOW_READABLE, CONFIG, FAIL_BACKEND, IQN, MONITOR_ON_HANG, OnHang, RESERVATIONS, Reservations};
 use self::teardown::Teardown;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::names::IscsiName;
@@ -22,49 +24,7 @@ use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::hang::{NOREBOOT_FILE, ON_STOP_HANG};
 use crate::ocf::run::{Agent, Context, Level, State};
-use crate::ocf::spec::{ActionSpec, AgentSpec, Content, Param, ParamValue};
-
-static CONFIG: Param<PathBuf> = Param::optional(
-    "config",
-    "Configuration file",
-    "targetcli's saveconfig.json that describes the targets. When unset: /etc/target/saveconfig.json, or \
-     /etc/rtslib-fb-target/saveconfig.json (Debian, Ubuntu) when the first is not there. Keep it the same on every node.",
-);
-
-static IQN: Param<Iqns> = Param::optional(
-    "iqn",
-    "Targets to run",
-    "The IQNs of the targets that this resource runs, separated by blanks, so that several resources can share one file and one host. When \
-     unset: every iSCSI target and every backstore of the file.",
-)
-.unique();
-
-static FAIL_BACKEND: Param<bool> = Param::or(
-    "fail_backend",
-    "no",
-    "Fail the I/O of a hung backing device",
-    "When a stop hangs because a backing device does not answer, load an error table into the device-mapper devices of this resource's own \
-     backstores, after every target was told to disable, so that the stop can end without a reboot. Initiators see no error: their \
-     sessions are closed before the I/O fails. The device stays failed until the layer below is restarted.",
-)
-.reloadable();
-
-static MONITOR_ON_HANG: Param<OnHang> = Param::or(
-    "monitor_on_hang",
-    "degraded",
-    "What a monitor says of a hang",
-    "What a monitor reports while sessions, portals or backing devices stand still in the kernel although everything is enabled: degraded \
-     (running, shown with its reason, no recovery) or fail (recover the resource, which normally means a hung stop).",
-)
-.reloadable();
-
-static ALLOW_READABLE: Param<bool> = Param::or(
-    "allow_readable_config",
-    "no",
-    "Accept a configuration file that others can read",
-    "The configuration file holds CHAP secrets in clear. It must belong to root and be closed to group and others, unless this is set.",
-)
-.reloadable();
+use crate::ocf::spec::{ActionSpec, AgentSpec};
 
 /// The declaration.
 pub static LIO: AgentSpec = AgentSpec {
@@ -76,7 +36,7 @@ pub static LIO: AgentSpec = AgentSpec {
            A target is shown to initiators only when it is complete; a start that fails leaves nothing behind. Targets that are not \
            in the configuration are never touched. Put the resource after its storage and before its virtual IP, and disable \
            target.service and rtslib-fb-targetctl.service. It can not be cloned: two nodes exporting one disk destroy it.",
-    params: &[&CONFIG, &IQN, &ON_STOP_HANG, &NOREBOOT_FILE, &FAIL_BACKEND, &MONITOR_ON_HANG, &ALLOW_READABLE],
+    params: &[&CONFIG, &IQN, &ON_STOP_HANG, &NOREBOOT_FILE, &FAIL_BACKEND, &MONITOR_ON_HANG, &RESERVATIONS, &ALLOW_READABLE],
     actions: &[
         ActionSpec::new("start", 30),
         ActionSpec::new("stop", 30),
@@ -86,41 +46,13 @@ pub static LIO: AgentSpec = AgentSpec {
     build,
 };
 
-/// The targets to run.
-struct Iqns(Vec<IscsiName>);
-
-impl ParamValue for Iqns {
-    const CONTENT: Content = Content::String;
-    fn parse(text: &str) -> Result<Self, String> {
-        let names = text.split_whitespace().map(IscsiName::parse).collect::<Result<Vec<_>, _>>()?;
-        if names.is_empty() { Err("no name in it".to_owned()) } else { Ok(Self(names)) }
-    }
-}
-
-/// What a monitor says of a hang.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum OnHang {
-    Degraded,
-    Fail,
-}
-
-impl ParamValue for OnHang {
-    const CONTENT: Content = Content::Select(&["degraded", "fail"]);
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "degraded" => Ok(Self::Degraded),
-            "fail" => Ok(Self::Fail),
-            _ => Err("neither degraded nor fail".to_owned()),
-        }
-    }
-}
-
 /// One resource.
 struct Lio {
     config: Option<PathBuf>,
     iqns: Vec<IscsiName>,
     fail_backend: bool,
     on_hang: OnHang,
+    reservations: Reservations,
     allow_readable_config: bool,
 }
 
@@ -130,6 +62,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
         iqns: params.opt(&IQN)?.map(|iqns| iqns.0).unwrap_or_default(),
         fail_backend: params.get(&FAIL_BACKEND)?,
         on_hang: params.get(&MONITOR_ON_HANG)?,
+        reservations: params.get(&RESERVATIONS)?,
         allow_readable_config: params.get(&ALLOW_READABLE)?,
     }))
 }
@@ -154,19 +87,23 @@ impl Lio {
             // The target modules are not even loaded.
             return Ok(None);
         }
-        let why = match self.load_config(cx) {
-            Ok((_, config)) => {
+        let why = match self.glance_at_config(cx) {
+            Ok(Some(config)) => {
                 let inventory = Self::inventory_of(lio, &config)?;
                 return Ok(Some(Own { inventory, since: 0, discovery: config.discovery.is_some() }));
             }
-            Err(why) => why,
+            Ok(None) => None,
+            Err(why) => Some(why),
         };
-        if self.iqns.is_empty() {
-            tracing::info!("nothing was started here and the configuration can not be read: {why}");
-            return Ok(None);
+        if !self.iqns.is_empty() {
+            let inventory = Inventory::live(lio, self.iqns.iter().map(IscsiName::as_str))?;
+            return Ok(Some(Own { inventory, since: 0, discovery: false }));
         }
-        let inventory = Inventory::live(lio, self.iqns.iter().map(IscsiName::as_str))?;
-        Ok(Some(Own { inventory, since: 0, discovery: false }))
+        match (why, lio.iscsi().dirs()?.into_iter().find(|name| name != "discovery_auth")) {
+            // Something runs that the file may well name: "not running" would invite a second writer.
+            (Some(why), Some(iqn)) => Err(OcfError::new(Code::Generic, format_args!("is {iqn} ours? {why}"))),
+            _ => Ok(None),
+        }
     }
 
     /// Takes away what is ours, and then the record of it.
@@ -251,7 +188,7 @@ impl Agent for Lio {
         }
         (cx.progress)("load modules");
         fabric::prepare(&lio, &config, cx.deadline.share(0.5)).map_err(not_installed)?;
-        build::build(cx, &lio, &file, config).map_err(|why| self.roll_back(cx, &lio, why))
+        build::build(cx, &lio, &file, config, self.reservations).map_err(|why| self.roll_back(cx, &lio, why))
     }
 
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {

@@ -100,13 +100,28 @@ impl Lio {
         Ok(saveconfig::DEFAULT_PATHS[0].into())
     }
 
-    /// The chosen part of the configuration, and its file.
+    /// The chosen part of the configuration, and its file. A file with secrets that others can read is refused.
     pub(super) fn load_config(&self, cx: &Context) -> Result<(PathBuf, Config), OcfError> {
         let file = self.config_file(cx)?;
         let text = saveconfig::read_private(cx.root, &file, self.allow_readable_config).map_err(|e| unreadable(&e))?;
-        let config = saveconfig::parse(&file, &text).map_err(|e| unusable(&e))?;
-        let config = self.choose(config, &file)?;
+        let config = self.parse(&file, &text)?;
         Ok((file, config))
+    }
+
+    /// The chosen part of the configuration, to tell what is ours: whoever else can read the file is of no matter here. `None` when there
+    /// is no file.
+    pub(super) fn glance_at_config(&self, cx: &Context) -> Result<Option<Config>, OcfError> {
+        let file = self.config_file(cx)?;
+        match saveconfig::read_private(cx.root, &file, true) {
+            Ok(text) => self.parse(&file, &text).map(Some),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(unreadable(&e)),
+        }
+    }
+
+    fn parse(&self, file: &Path, text: &str) -> Result<Config, OcfError> {
+        let config = saveconfig::parse(file, text).map_err(|e| unusable(&e))?;
+        self.choose(config, file)
     }
 
     /// The targets that `iqn` names and the backstores that they export; everything when it names none.

@@ -5,6 +5,7 @@ pub mod fabric;
 pub mod inventory;
 pub mod json;
 pub mod names;
+pub mod reservations;
 pub mod rules;
 pub mod saveconfig;
 pub mod storage;

@@ -52,7 +52,10 @@ pub fn parse(file: &Path, text: &str) -> Result<Config> {
     let top = At::top(&value, file);
     top.object()?.for_each(drop);
     let backstores = top.list("storage_objects", backstore)?;
-    let targets = top.list("targets", target)?.into_iter().flatten().collect();
+    let mut targets: Vec<Target> = top.list("targets", target)?.into_iter().flatten().collect();
+    for (tpg, rtpi) in targets.iter_mut().flat_map(|t| &mut t.tpgs).zip(1..=u16::MAX) {
+        tpg.rtpi = rtpi;
+    }
     let discovery = top.list("fabric_modules", discovery)?.into_iter().flatten().next();
     let config = Config { backstores, targets, discovery };
     rules::check(&config).map_err(|(key, why)| ConfigError { file: file.to_owned(), key, why })?;
@@ -121,6 +124,7 @@ fn tpg(at: &At) -> Result<Tpg> {
     let tag = at.opt("tag")?.map_or(Ok(1), |v| v.number(u64::from(u16::MAX)))?;
     Ok(Tpg {
         tag: u16::try_from(tag).map_err(|e| at.error_at("tag", e))?,
+        rtpi: 0,
         enable: at.opt("enable")?.map_or(Ok(true), |v| v.truth())?,
         attributes: attributes(at, "attributes")?,
         parameters: attributes(at, "parameters")?,

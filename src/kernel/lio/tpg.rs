@@ -10,11 +10,12 @@ use crate::kernel::error::{KernelError, Result};
 ///
 /// # Errors
 /// Whatever the kernel says; for a name it does not like that is EINVAL.
-pub fn create_target(lio: &Lio, target: &Target) -> Result<()> {
+pub fn create_target(lio: &Lio, target: &Target, taken: &[u16]) -> Result<()> {
     lio.target(target.iqn.as_str()).create()?;
     for tpg in &target.tpgs {
         let dir = lio.tpg(target.iqn.as_str(), tpg.tag);
         dir.create()?;
+        set_rtpi(&dir, tpg.rtpi, taken)?;
         for (name, value) in &tpg.attributes {
             set_attribute(&dir.dir("attrib"), name, value)?;
         }
@@ -24,6 +25,33 @@ pub fn create_target(lio: &Lio, target: &Target) -> Result<()> {
         set_chap(&dir.dir("auth"), &tpg.chap)?;
     }
     Ok(())
+}
+
+/// The relative target port identifiers that portal groups have now (Linux 6.4 and later show them).
+///
+/// # Errors
+/// Whatever reading the tree says.
+pub fn taken_rtpis(lio: &Lio) -> Result<Vec<u16>> {
+    let mut taken = Vec::new();
+    for iqn in lio.iscsi().dirs()? {
+        for tpg in lio.target(&iqn).dirs()?.iter().filter(|name| name.starts_with("tpgt_")) {
+            let rtpi = lio.target(&iqn).dir(tpg).read_opt("rtpi")?;
+            taken.extend(rtpi.and_then(|text| text.trim().parse::<u16>().ok()));
+        }
+    }
+    Ok(taken)
+}
+
+/// Fixes the identifier before anything refers to it. Two of one number could not both be enabled, so a taken one is left to the kernel.
+fn set_rtpi(tpg: &Dir, rtpi: u16, taken: &[u16]) -> Result<()> {
+    if tpg.read_opt("rtpi")?.is_none() {
+        return Ok(());
+    }
+    if taken.contains(&rtpi) {
+        tracing::warn!("{}: relative port {rtpi} is taken, the kernel picks another", tpg.path().display());
+        return Ok(());
+    }
+    tpg.set("rtpi", &rtpi.to_string())
 }
 
 /// Writes the CHAP values that are set, without a newline: the kernel would take it as part of the secret.
