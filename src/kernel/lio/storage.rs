@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::Lio;
 use super::config::{AluaGroup, Backstore, Kind};
-use crate::kernel::attr::Dir;
+use crate::kernel::attr::{Dir, Root};
+use crate::kernel::block::BlockDevice;
 use crate::kernel::error::{KernelError, Result};
 
 /// Attributes that kernels have had and lost, or that are only read: their absence is no news.
@@ -72,7 +73,7 @@ pub fn create(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
     if let Some(dev) = so.kind.dev() {
         dir.set("udev_path", &dev.to_string_lossy())?;
     }
-    for control in controls(&so.kind) {
+    for control in controls(lio.root(), &so.kind)? {
         dir.set("control", &control)?;
     }
     dir.set("enable", "1")?;
@@ -87,8 +88,8 @@ pub fn create(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
 }
 
 /// What `control` wants to hear. The kernel silently accepts what it does not know, so the result is read back by [`verify`].
-fn controls(kind: &Kind) -> Vec<String> {
-    match kind {
+fn controls(root: &Root, kind: &Kind) -> Result<Vec<String>> {
+    Ok(match kind {
         Kind::Block { dev, readonly, exclusive } => {
             let exclusive = exclusive.filter(|e| !e).map(|_| ",exclusive=0").unwrap_or_default();
             vec![format!("udev_path={},readonly={}{exclusive}", dev.display(), u8::from(*readonly))]
@@ -105,8 +106,11 @@ fn controls(kind: &Kind) -> Vec<String> {
             controls.extend(nullio.then(|| "rd_nullio=1".to_owned()));
             controls
         }
-        Kind::Pscsi { .. } => Vec::new(),
-    }
+        Kind::Pscsi { dev } => {
+            let [host, channel, target, lun] = BlockDevice::of(root, dev)?.scsi_address()?;
+            vec![format!("scsi_host_id={host},scsi_channel_id={channel},scsi_target_id={target},scsi_lun_id={lun}")]
+        }
+    })
 }
 
 /// Reads back what the kernel made of it.
