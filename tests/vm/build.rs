@@ -60,7 +60,7 @@ fn what_targetctl_restored_is_running_to_a_monitor_and_stop_removes_it() {
     world.call("start").run().is(0);
     world.stop();
     tree::assert_unchanged(&empty);
-    assert_eq!((0..4).map(|n| world.opened(n)).collect::<Vec<_>>(), [0; 4]);
+    assert_eq!(world.opened(), [0; 4]);
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn a_captured_file_starts_stops_and_restarts_and_every_level_agrees() {
         for level in [0, 10, 20] {
             world.call("monitor").level(level).run().is(0);
         }
-        assert_eq!((0..4).map(|n| world.opened(n)).collect::<Vec<_>>(), [1; 4]);
+        assert_eq!(world.opened(), [1; 4]);
         world.stop();
         tree::assert_unchanged(&empty);
-        assert_eq!((0..4).map(|n| world.opened(n)).collect::<Vec<_>>(), [0; 4]);
+        assert_eq!(world.opened(), [0; 4]);
     }
     world.call("monitor").run().is(7);
 }

@@ -124,13 +124,10 @@ fn failing_the_backend_ends_the_hang_without_an_error_at_the_initiator() {
     let writers = hung(&world, 2);
     world.call("stop").seconds(20).set("fail_backend", "yes").run().is(0).within(20.0);
     tree::assert_unchanged(&empty);
-    for n in 0..2 {
-        assert!(world.table(n).contains("error"), "{}", world.table(n));
-    }
-    for n in 2..4 {
-        assert!(world.table(n).contains("linear"), "a device of ours alone is failed: {}", world.table(n));
-    }
-    assert_eq!((world.opened(0), world.opened(1)), (0, 0));
+    let tables = world.tables();
+    assert!(tables[..2].iter().all(|table| table.contains("error")), "{tables:?}");
+    assert!(tables[2..].iter().all(|table| table.contains("linear")), "a device of ours alone is failed: {tables:?}");
+    assert_eq!(world.opened(), [0, 0, 0, 0]);
     sleep(Duration::from_secs(3));
     assert!(writers.iter().all(|writer| writer.errors().is_empty()));
     // The layer below comes back.
@@ -151,7 +148,7 @@ fn failing_the_backend_touches_nothing_when_nothing_hangs() {
     initiator::login(IQN);
     let writer = Writer::start(0);
     world.call("stop").set("fail_backend", "yes").run().is(0);
-    assert!((0..2).all(|n| world.table(n).contains("linear")));
+    assert!(world.tables().iter().all(|table| table.contains("linear")));
     world.start();
     writer.goes_on(60);
 }

@@ -16,12 +16,9 @@ pub fn name() -> String {
 
 /// Logs in with these settings of the node.
 pub fn try_login(iqn: &str, portal: &str, settings: &[(&str, &str)]) -> Said {
-    sh("systemctl start iscsid.socket iscsid").ok();
     let node = format!("iscsiadm -m node -T {iqn} -p {portal}");
-    sh(&format!("{node} -o new")).ok();
-    for (key, value) in [("node.session.initial_login_retry_max", "1"), ("node.conn[0].timeo.login_timeout", "10")].iter().chain(settings) {
-        sh(&format!("{node} -o update -n '{key}' -v '{value}'")).ok();
-    }
+    let settings: String = settings.iter().map(|(key, value)| format!(" && {node} -o update -n '{key}' -v '{value}'")).collect();
+    sh(&format!("{node} -o new{settings}")).ok();
     sh_within(50, &format!("{node} --login"))
 }
 

@@ -31,7 +31,7 @@ fn two_resources_share_a_file_and_stopping_one_leaves_the_other_at_work() {
     of(&world, "monitor", "r1").run().is(0);
     writer.goes_on(10);
     tree::assert_unchanged(&one.0.iter().cloned().chain(tree::snapshot().into_iter().filter(|l| !one.0.contains(l))).collect::<Vec<_>>());
-    assert_eq!(world.opened(1), 0);
+    assert_eq!(world.opened()[1], 0);
     of(&world, "stop", "r1").run().is(0);
     tree::assert_unchanged(&empty);
 }
@@ -44,7 +44,7 @@ fn a_resource_runs_only_the_targets_that_iqn_names() {
     let empty = tree::snapshot();
     of(&world, "start", "r2").run().is(0);
     assert!(tree::exists(&format!("iscsi/{OTHER}")) && !tree::exists(&format!("iscsi/{IQN}")));
-    assert_eq!((world.opened(0), world.opened(1)), (0, 1), "and opens only their devices");
+    assert_eq!(world.opened(), [0, 1, 0, 0], "and opens only their devices");
     of(&world, "stop", "r2").run().is(0);
     let both = format!("{OTHER} {IQN}");
     world.call("start").set("iqn", &both).run().is(0);
@@ -76,11 +76,11 @@ fn a_backstore_that_both_resources_export_stays_until_the_last_has_stopped() {
         of(&world, "start", "r2").run().is(0);
         let last = if first_to_stop == "r1" { "r2" } else { "r1" };
         of(&world, "stop", first_to_stop).run().is(0);
-        assert_eq!(world.opened(0), 1);
+        assert_eq!(world.opened()[0], 1);
         of(&world, "monitor", first_to_stop).run().is(7);
         of(&world, "monitor", last).level(10).run().is(0);
         of(&world, "stop", last).run().is(0);
-        assert_eq!(world.opened(0), 0);
+        assert_eq!(world.opened()[0], 0);
         tree::assert_unchanged(&empty);
     }
 }
@@ -156,6 +156,6 @@ fn a_backstore_of_ours_that_a_foreign_target_exports_too_is_left_to_it() {
     tree::link(&format!("{lun}/x"), "core/iblock_1/d1");
     world.stop();
     world.call("monitor").run().is(7);
-    assert_eq!((world.opened(0), world.opened(1)), (0, 1));
+    assert_eq!(world.opened(), [0, 1, 0, 0]);
     assert!(tree::is_enabled(tree::FOREIGN) && tree::exists(&format!("{lun}/x")));
 }

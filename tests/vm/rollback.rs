@@ -18,7 +18,7 @@ fn refused(world: &World, file: &Value, code: i32, words: &[&str]) {
     world.call("start").run().is(code).says(words);
     tree::assert_unchanged(&before.0);
     assert_eq!(before.1, tree::values());
-    assert_eq!((0..4).map(|n| world.opened(n)).collect::<Vec<_>>(), [0; 4]);
+    assert_eq!(world.opened(), [0; 4]);
     assert!(tree::is_enabled(tree::FOREIGN));
     world.call("monitor").run().is(7);
     world.stop();

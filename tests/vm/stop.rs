@@ -69,7 +69,7 @@ fn stop_without_record_and_file_goes_by_iqn() {
     std::fs::remove_file(path).unwrap();
     world.call("stop").set("iqn", &both).run().is(0);
     tree::assert_unchanged(&empty);
-    assert_eq!((world.opened(0), world.opened(1)), (0, 0));
+    assert_eq!(world.opened(), [0, 0, 0, 0]);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn stop_under_full_load_is_quick_and_the_initiator_goes_on_after_the_next_start(
     for _ in 0..3 {
         world.call("stop").seconds(10).run().is(0).within(5.0);
         tree::assert_unchanged(&empty);
-        assert_eq!((0..4).map(|n| world.opened(n)).collect::<Vec<_>>(), [0; 4]);
+        assert_eq!(world.opened(), [0; 4]);
         world.start();
         writers.iter().for_each(|writer| writer.goes_on(40));
     }
