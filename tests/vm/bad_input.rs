@@ -95,7 +95,10 @@ fn a_device_that_is_a_directory() {
 #[test]
 #[ignore = "vm: needs a real tree"]
 fn an_iqn_with_a_slash() {
-    refused_file(|_, file| file["targets"][0]["wwn"] = json!("iqn.2016-09.com.example:a/../b"), &["saveconfig.json", "targets[0].wwn"]);
+    refused_file(
+        |_, file| file["targets"][0]["wwn"] = json!("iqn.2016-09.com.example:a/../b"),
+        &["saveconfig.json", "targets[0].wwn"],
+    );
 }
 
 #[test]
@@ -104,14 +107,23 @@ fn a_name_of_300_characters() {
     let long = "x".repeat(300);
     refused_file(|_, file| file["storage_objects"][1]["name"] = json!(long), &["saveconfig.json", "storage_objects[1].name"]);
     refused_file(|_, file| file["targets"][0]["wwn"] = json!(format!("iqn.2016-09.com.{long}")), &["targets[0].wwn"]);
-    refused_file(|_, file| tpg(file)["node_acls"][2]["node_wwn"] = json!(format!("iqn.2016-09.com.{long}")), &["node_acls[2].node_wwn"]);
-    refused_file(|_, file| tpg(file)["node_acls"][2]["chap_password"] = json!(format!("S3cr3t{long}")), &["node_acls[2].chap_password"]);
+    refused_file(
+        |_, file| tpg(file)["node_acls"][2]["node_wwn"] = json!(format!("iqn.2016-09.com.{long}")),
+        &["node_acls[2].node_wwn"],
+    );
+    refused_file(
+        |_, file| tpg(file)["node_acls"][2]["chap_password"] = json!(format!("S3cr3t{long}")),
+        &["node_acls[2].chap_password"],
+    );
 }
 
 #[test]
 #[ignore = "vm: needs a real tree"]
 fn a_secret_that_the_kernel_would_take_for_none() {
-    refused_file(|_, file| tpg(file)["node_acls"][1]["chap_password"] = json!("NULL-S3cr3t"), &["saveconfig.json", "node_acls[1].chap_password"]);
+    refused_file(
+        |_, file| tpg(file)["node_acls"][1]["chap_password"] = json!("NULL-S3cr3t"),
+        &["saveconfig.json", "node_acls[1].chap_password"],
+    );
 }
 
 #[test]
@@ -123,19 +135,28 @@ fn two_luns_with_one_index() {
 #[test]
 #[ignore = "vm: needs a real tree"]
 fn a_lun_on_a_backstore_that_is_not_in_the_file() {
-    refused_file(|_, file| tpg(file)["luns"][3]["storage_object"] = json!("/backstores/block/gone"), &["luns[3].storage_object", "gone"]);
+    refused_file(
+        |_, file| tpg(file)["luns"][3]["storage_object"] = json!("/backstores/block/gone"),
+        &["luns[3].storage_object", "gone"],
+    );
 }
 
 #[test]
 #[ignore = "vm: needs a real tree"]
 fn a_mapped_lun_that_leads_nowhere() {
-    refused_file(|_, file| tpg(file)["node_acls"][3]["mapped_luns"][0]["tpg_lun"] = json!(9), &["node_acls[3].mapped_luns[0].tpg_lun", "LUN 9"]);
+    refused_file(
+        |_, file| tpg(file)["node_acls"][3]["mapped_luns"][0]["tpg_lun"] = json!(9),
+        &["node_acls[3].mapped_luns[0].tpg_lun", "LUN 9"],
+    );
 }
 
 #[test]
 #[ignore = "vm: needs a real tree"]
 fn two_backstores_with_one_serial_number() {
-    refused_file(|_, file| file["storage_objects"][3]["wwn"] = file["storage_objects"][0]["wwn"].clone(), &["storage_objects[3].wwn", "lun3"]);
+    refused_file(
+        |_, file| file["storage_objects"][3]["wwn"] = file["storage_objects"][0]["wwn"].clone(),
+        &["storage_objects[3].wwn", "lun3"],
+    );
 }
 
 #[test]
@@ -179,7 +200,8 @@ fn a_parameter_that_is_none() {
 fn no_secret_is_in_any_trace_of_any_action() {
     let world = World::warm();
     let mut file = file::captured(&world);
-    file["fabric_modules"] = json!([{"name": "iscsi", "discovery_enable_auth": true, "discovery_userid": "us", "discovery_password": "S3cr3t-d"}]);
+    file["fabric_modules"] =
+        json!([{"name": "iscsi", "discovery_enable_auth": true, "discovery_userid": "us", "discovery_password": "S3cr3t-d"}]);
     tpg(&mut file)["chap_userid"] = json!("us");
     tpg(&mut file)["chap_password"] = json!("S3cr3t-tpg");
     world.write(&file);

@@ -128,7 +128,8 @@ fn no_target_is_enabled_before_all_of_them_are_complete() {
     large["tpgs"][0]["portals"][0]["port"] = json!(3261);
     world.write(&file::file(&stores, &[small, large]));
     let mut call = world.call("start").seconds(60).spawn("watched");
-    let last = [format!("iscsi/{}/tpgt_1/np/127.0.0.1:3261", file::OTHER), format!("iscsi/{}/tpgt_1/acls/{me}/lun_63/m63", file::OTHER)];
+    let last =
+        [format!("iscsi/{}/tpgt_1/np/127.0.0.1:3261", file::OTHER), format!("iscsi/{}/tpgt_1/acls/{me}/lun_63/m63", file::OTHER)];
     let mut looked = 0;
     let status = loop {
         if [IQN, file::OTHER].into_iter().any(tree::is_enabled) {

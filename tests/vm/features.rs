@@ -127,7 +127,10 @@ fn several_portals_of_both_families_listen_and_are_logged_into() {
             disk(0);
             logout(IQN).ok();
         }
-        assert!(tree::exists(&format!("iscsi/{IQN}/tpgt_1/np/[2001:db8::77]:3260")), "an address that is not here yet is no obstacle");
+        assert!(
+            tree::exists(&format!("iscsi/{IQN}/tpgt_1/np/[2001:db8::77]:3260")),
+            "an address that is not here yet is no obstacle"
+        );
     });
 }
 
@@ -184,7 +187,8 @@ fn chap_of_the_portal_group_lets_in_whom_no_acl_names() {
     let world = World::warm();
     let mut file = file::simple(&world, 1);
     let group = tpg(&mut file);
-    group["attributes"] = json!({"authentication": 1, "generate_node_acls": 1, "cache_dynamic_acls": 0, "demo_mode_write_protect": 0});
+    group["attributes"] =
+        json!({"authentication": 1, "generate_node_acls": 1, "cache_dynamic_acls": 0, "demo_mode_write_protect": 0});
     group["node_acls"] = json!([]);
     group["chap_userid"] = json!("us");
     group["chap_password"] = json!("S3cr3t-of-all");
@@ -207,9 +211,18 @@ fn discovery_is_authenticated_when_the_file_says_so_and_open_again_after_stop() 
         "discovery_password": "S3cr3t-of-disc", "discovery_mutual_userid": "them", "discovery_mutual_password": "S3cr3t-of-mut"}]);
     starts_and_stops_with(&world, &file, || {
         let discover = "iscsiadm -m discoverydb -t st -p 127.0.0.1:3260";
-        let said = sh_within(40, &format!("{discover} -o new; {discover} -o update -n discovery.sendtargets.reopen_max -v 1; {discover} -D"));
+        let said = sh_within(
+            40,
+            &format!("{discover} -o new; {discover} -o update -n discovery.sendtargets.reopen_max -v 1; {discover} -D"),
+        );
         assert_ne!(said.code, 0, "{}", said.text);
-        for (key, value) in [("authmethod", "CHAP"), ("username", "us"), ("password", "S3cr3t-of-disc"), ("username_in", "them"), ("password_in", "S3cr3t-of-mut")] {
+        for (key, value) in [
+            ("authmethod", "CHAP"),
+            ("username", "us"),
+            ("password", "S3cr3t-of-disc"),
+            ("username_in", "them"),
+            ("password_in", "S3cr3t-of-mut"),
+        ] {
             sh(&format!("{discover} -o update -n discovery.sendtargets.auth.{key} -v {value}")).ok();
         }
         assert!(sh_within(40, &format!("{discover} -D")).ok().contains(IQN));

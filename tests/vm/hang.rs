@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::file::{self, IQN};
-use super::initiator::{self, Writer};
+use super::initiator::{self, Writer, all_go_on};
 use super::tree;
 use super::world::{World, sh, sh_within, tasks, until};
 
@@ -32,7 +32,7 @@ fn recovers(world: &World, writers: &[Writer], empty: &[String]) {
     world.stop();
     tree::assert_unchanged(empty);
     world.start();
-    writers.iter().for_each(|writer| writer.goes_on(60));
+    all_go_on(writers, 60);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_monitor_sees_the_hang_although_everything_is_enabled() {
     world.call("monitor").set("monitor_on_hang", "fail").run().is(1).says(&["/dev/mapper/san-t"]).within(10.0);
     world.call("monitor").seconds(5).run().is(190).within(5.0);
     world.resume();
-    writers.iter().for_each(|writer| writer.goes_on(20));
+    all_go_on(&writers, 20);
     world.call("monitor").run().is(0);
 }
 
@@ -60,7 +60,7 @@ fn a_busy_disk_is_no_hang() {
     for _ in 0..10 {
         world.call("monitor").seconds(5).run().is(0);
     }
-    writers.iter().for_each(|writer| writer.goes_on(20));
+    all_go_on(&writers, 20);
 }
 
 #[test]
@@ -132,11 +132,12 @@ fn failing_the_backend_ends_the_hang_without_an_error_at_the_initiator() {
     assert!(writers.iter().all(|writer| writer.errors().is_empty()));
     // The layer below comes back.
     for n in 0..2 {
-        sh(&format!("dmsetup load san-t{n} --table '0 32768 linear /dev/vdb {}' && dmsetup resume san-t{n}", 2048 + n * 32768)).ok();
+        sh(&format!("dmsetup load san-t{n} --table '0 32768 linear /dev/vdb {}' && dmsetup resume san-t{n}", 2048 + n * 32768))
+            .ok();
     }
     world.resume();
     world.start();
-    writers.iter().for_each(|writer| writer.goes_on(60));
+    all_go_on(&writers, 60);
 }
 
 #[test]

@@ -17,8 +17,9 @@ pub fn name() -> String {
 /// Logs in with these settings of the node.
 pub fn try_login(iqn: &str, portal: &str, settings: &[(&str, &str)]) -> Said {
     let node = format!("iscsiadm -m node -T {iqn} -p {portal}");
-    let settings: String = settings.iter().map(|(key, value)| format!(" && {node} -o update -n '{key}' -v '{value}'")).collect();
-    sh(&format!("{node} -o new{settings}")).ok();
+    let settings: Vec<String> =
+        settings.iter().map(|(key, value)| format!(" && {node} -o update -n '{key}' -v '{value}'")).collect();
+    sh(&format!("{node} -o new{}", settings.concat())).ok();
     sh_within(50, &format!("{node} --login"))
 }
 
@@ -52,6 +53,7 @@ pub struct Writer {
 }
 
 impl Writer {
+    #[expect(clippy::zombie_processes, reason = "the sweep after the test ends it; waiting for it may take for ever")]
     pub fn start(lun: u64) -> Self {
         let disk = disk(lun);
         let (count, error) = (format!("/run/ocf-san-vm/{disk}.count"), format!("/run/ocf-san-vm/{disk}.error"));
@@ -59,7 +61,13 @@ impl Writer {
             "n=0; while :; do dd if=/dev/zero of=/dev/{disk} bs=16k count=32 oflag=direct conv=notrunc,fsync status=none 2>>{error} || exit; \
              n=$((n+1)); echo $n >{count}; done"
         );
-        let child = Command::new("bash").args(["-c", &script]).process_group(0).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let child = Command::new("bash")
+            .args(["-c", &script])
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         sh(&format!("echo {} >>/run/ocf-san-vm/pids", child.id())).ok();
         let writer = Self { count, error };
         writer.goes_on(20);
@@ -80,5 +88,11 @@ impl Writer {
         let before = self.count();
         until("the writer goes on", seconds, || self.count() > before + 1);
         assert_eq!(self.errors(), "");
+    }
+}
+
+pub fn all_go_on(writers: &[Writer], seconds: u64) {
+    for writer in writers {
+        writer.goes_on(seconds);
     }
 }

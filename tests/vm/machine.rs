@@ -10,7 +10,9 @@ use super::world::{World, sh};
 /// As after a boot: nothing loaded, nothing mounted.
 fn bare() -> World {
     let world = World::new();
-    sh("rmdir /sys/kernel/config/target/iscsi; sleep 0.3; modprobe -r iscsi_target_mod target_core_iblock target_core_file target_core_pscsi target_core_mod");
+    sh(
+        "rmdir /sys/kernel/config/target/iscsi; sleep 0.3; modprobe -r iscsi_target_mod target_core_iblock target_core_file target_core_pscsi target_core_mod",
+    );
     world
 }
 
@@ -70,8 +72,8 @@ fn without_privilege_the_code_says_so() {
     let before = tree::snapshot();
     sh(&format!("chmod 777 {}", world.dir.display())).ok();
     sh("mkdir -p -m 755 /run/resource-agents").ok();
-    world.call("start").as_nobody().run().is(4);
+    world.call("start").by_nobody().run().is(4);
     sh(&format!("chmod 644 {}", path.display())).ok();
-    world.call("start").set("allow_readable_config", "yes").as_nobody().run().is(4);
+    world.call("start").set("allow_readable_config", "yes").by_nobody().run().is(4);
     tree::assert_unchanged(&before);
 }

@@ -30,7 +30,9 @@ fn two_resources_share_a_file_and_stopping_one_leaves_the_other_at_work() {
     of(&world, "monitor", "r2").run().is(7);
     of(&world, "monitor", "r1").run().is(0);
     writer.goes_on(10);
-    tree::assert_unchanged(&one.0.iter().cloned().chain(tree::snapshot().into_iter().filter(|l| !one.0.contains(l))).collect::<Vec<_>>());
+    tree::assert_unchanged(
+        &one.0.iter().cloned().chain(tree::snapshot().into_iter().filter(|l| !one.0.contains(l))).collect::<Vec<_>>(),
+    );
     assert_eq!(world.opened()[1], 0);
     of(&world, "stop", "r1").run().is(0);
     tree::assert_unchanged(&empty);
@@ -59,7 +61,12 @@ fn an_iqn_that_the_file_does_not_have_is_named() {
     let world = World::warm();
     world.write(&file::two_targets(&world));
     let empty = tree::snapshot();
-    world.call("start").set("iqn", "iqn.2016-12.net.example:t9").run().is(2).says(&["iqn.2016-12.net.example:t9", "saveconfig.json"]);
+    world
+        .call("start")
+        .set("iqn", "iqn.2016-12.net.example:t9")
+        .run()
+        .is(2)
+        .says(&["iqn.2016-12.net.example:t9", "saveconfig.json"]);
     tree::assert_unchanged(&empty);
 }
 

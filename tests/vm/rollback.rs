@@ -83,7 +83,8 @@ fn a_portal_that_another_program_has() {
 }
 
 fn listen(port: u16) -> std::process::Child {
-    let listener = std::process::Command::new("nc").args(["-l", "-k", "-s", "127.0.0.1", "-p", &port.to_string()]).spawn().unwrap();
+    let listener =
+        std::process::Command::new("nc").args(["-l", "-k", "-s", "127.0.0.1", "-p", &port.to_string()]).spawn().unwrap();
     until("the listener", 10, || !sh(&format!("ss -Hltn sport = {port}")).text.is_empty());
     listener
 }
@@ -147,7 +148,8 @@ fn discovery_secrets_that_would_change_under_somebody_elses_target() {
     tree::write("iscsi/discovery_auth/password", "S3cr3t-of-them");
     tree::write("iscsi/discovery_auth/enforce_discovery_auth", "1");
     let mut file = file::simple(&world, 1);
-    file["fabric_modules"] = json!([{"name": "iscsi", "discovery_enable_auth": true, "discovery_userid": "us", "discovery_password": "S3cr3t-of-us"}]);
+    file["fabric_modules"] =
+        json!([{"name": "iscsi", "discovery_enable_auth": true, "discovery_userid": "us", "discovery_password": "S3cr3t-of-us"}]);
     refused(&world, &file, 1, &["discovery", tree::FOREIGN]);
 }
 
@@ -218,7 +220,8 @@ fn a_target_that_somebody_began_by_hand_is_half_built() {
     world.write(&file::captured(&world));
     let empty = tree::snapshot();
     let iqn = "iqn.2016-09.com.example:iscsitgt01";
-    for path in [format!("iscsi/{iqn}"), format!("iscsi/{iqn}/tpgt_1"), format!("iscsi/{iqn}/tpgt_1/acls/{}", initiator::name())] {
+    for path in [format!("iscsi/{iqn}"), format!("iscsi/{iqn}/tpgt_1"), format!("iscsi/{iqn}/tpgt_1/acls/{}", initiator::name())]
+    {
         tree::make(&path);
         world.call("monitor").run().is(1).says(&["missing"]);
     }

@@ -3,14 +3,16 @@
 use serde_json::json;
 
 use super::file::{self, IQN, OTHER, tpg};
-use super::initiator::{self, Writer};
+use super::initiator::{self, Writer, all_go_on};
 use super::tree;
 use super::world::{World, sh};
 
 #[test]
 #[ignore = "vm: builds targets"]
 fn stop_needs_no_file_once_a_start_has_written_its_record() {
-    for (what, text) in [("missing", None), ("broken", Some("{ \"targets\": [")), ("empty", Some("")), ("of another kind", Some("[]"))] {
+    for (what, text) in
+        [("missing", None), ("broken", Some("{ \"targets\": [")), ("empty", Some("")), ("of another kind", Some("[]"))]
+    {
         let world = World::warm();
         let path = world.write(&file::captured(&world));
         let empty = tree::snapshot();
@@ -169,7 +171,7 @@ fn stop_under_full_load_is_quick_and_the_initiator_goes_on_after_the_next_start(
         tree::assert_unchanged(&empty);
         assert_eq!(world.opened(), [0; 4]);
         world.start();
-        writers.iter().for_each(|writer| writer.goes_on(40));
+        all_go_on(&writers, 40);
     }
     world.call("monitor").level(20).run().is(0);
 }
@@ -183,7 +185,12 @@ fn a_stop_while_initiators_log_in_and_out_is_quick() {
         world.start();
         initiator::login(IQN);
         let loop_of = format!("for i in 1 2 3 4 5 6; do iscsiadm -m node -T {IQN} -u; iscsiadm -m node -T {IQN} -l; done");
-        let mut noise = std::process::Command::new("timeout").args(["40", "bash", "-c", &loop_of]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut noise = std::process::Command::new("timeout")
+            .args(["40", "bash", "-c", &loop_of])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(std::time::Duration::from_millis(300));
         world.call("stop").seconds(20).run().is(0).within(10.0);
         let _ = noise.kill();

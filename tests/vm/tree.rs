@@ -1,4 +1,4 @@
-//! The target tree of configfs as these tests see it: by std::fs alone, so that no code of ours vouches for itself.
+//! The target tree of configfs as these tests see it: by `std::fs` alone, so that no code of ours vouches for itself.
 
 use std::collections::BTreeMap;
 use std::fs;

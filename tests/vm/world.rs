@@ -91,7 +91,8 @@ impl World {
     pub fn warm() -> Self {
         let world = Self::new();
         if !Path::new(tree::TREE).join("iscsi").exists() {
-            sh("modprobe -a target_core_mod target_core_iblock iscsi_target_mod && mkdir -p /sys/kernel/config/target/iscsi").ok();
+            sh("modprobe -a target_core_mod target_core_iblock iscsi_target_mod && mkdir -p /sys/kernel/config/target/iscsi")
+                .ok();
         }
         world
     }
@@ -138,7 +139,8 @@ impl World {
     /// How many hold each of the devices open.
     pub fn opened(&self) -> [u32; 4] {
         let said = sh("dmsetup info -c --noheadings --separator ' ' -o name,open | sort").ok();
-        let of = |n: usize| said.lines().find_map(|line| line.strip_prefix(&format!("san-t{n} "))).unwrap().trim().parse().unwrap();
+        let of =
+            |n: usize| said.lines().find_map(|line| line.strip_prefix(&format!("san-t{n} "))).unwrap().trim().parse().unwrap();
         [of(0), of(1), of(2), of(3)]
     }
 
@@ -206,8 +208,10 @@ pub struct Outcome {
 impl Call {
     pub fn new(action: &str) -> Self {
         let call = Self { action: action.to_owned(), env: Vec::new(), nobody: false };
-        let call = call.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("OCF_RA_VERSION_MAJOR", "1").env("OCF_RA_VERSION_MINOR", "1");
-        let call = call.env("OCF_ROOT", "/usr/lib/ocf").env("OCF_RESOURCE_INSTANCE", "r1").env("HA_LOGFILE", &format!("{DIR}/ha.log"));
+        let call =
+            call.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("OCF_RA_VERSION_MAJOR", "1").env("OCF_RA_VERSION_MINOR", "1");
+        let call =
+            call.env("OCF_ROOT", "/usr/lib/ocf").env("OCF_RESOURCE_INSTANCE", "r1").env("HA_LOGFILE", &format!("{DIR}/ha.log"));
         // Nobody's guest is rebooted by accident.
         call.seconds(30).env("OCF_RESKEY_CRM_meta_interval", "10000").set("on_stop_hang", "fail")
     }
@@ -237,14 +241,15 @@ impl Call {
         self.set("config", path.to_str().unwrap())
     }
 
-    pub fn as_nobody(mut self) -> Self {
+    pub fn by_nobody(mut self) -> Self {
         self.nobody = true;
         self
     }
 
     /// Starts it in a process group of its own, without waiting.
     pub fn spawn(&self, name: &str) -> std::process::Child {
-        let out = |end: &str| File::options().write(true).create(true).truncate(true).mode(0o666).open(format!("{DIR}/{name}.{end}"));
+        let out =
+            |end: &str| File::options().write(true).create(true).truncate(true).mode(0o666).open(format!("{DIR}/{name}.{end}"));
         let mut command = Command::new(AGENT);
         command.arg(&self.action).env_clear().envs(self.env.iter().map(|(k, v)| (k, v))).process_group(0);
         if self.nobody {
@@ -274,7 +279,10 @@ impl Call {
         assert!(reasons.len() <= 1, "{text}");
         let reason = reasons.first().copied().unwrap_or_default().to_owned();
         assert!(reason.len() <= 120, "{} bytes: {reason}", reason.len());
-        assert!(reason.is_empty() || text.lines().last().is_some_and(|last| last.ends_with(&reason)), "the reason comes last: {text}");
+        assert!(
+            reason.is_empty() || text.lines().last().is_some_and(|last| last.ends_with(&reason)),
+            "the reason comes last: {text}"
+        );
         let log = fs::read_to_string(format!("{DIR}/ha.log")).unwrap_or_default();
         let secret = SECRETS.iter().find(|secret| text.contains(**secret) || log.contains(**secret));
         assert_eq!(secret, None, "{text}\n{log}");
