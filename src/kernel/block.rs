@@ -221,6 +221,17 @@ impl BlockDevice {
         Ok(found)
     }
 
+    /// Host, channel, target and LUN of a SCSI device.
+    ///
+    /// # Errors
+    /// It is none, or whatever reading says.
+    pub fn scsi_address(&self) -> Result<[u64; 4]> {
+        let device = self.sys.read_link("device")?;
+        let name = device.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+        let numbers: Vec<u64> = name.split(':').filter_map(|number| number.parse().ok()).collect();
+        numbers.try_into().map_err(|_| self.malformed("device", "no SCSI device"))
+    }
+
     fn malformed(&self, attr: &str, why: impl Into<String>) -> KernelError {
         KernelError::new("read", self.sys.path().join(attr), io::Error::new(io::ErrorKind::InvalidData, why.into()))
     }
@@ -273,6 +284,16 @@ mod tests {
         let below = lun.slaves(&root).unwrap();
         assert_eq!(below.iter().map(|d| (d.major(), d.minor())).collect::<Vec<_>>(), [(8, 0)]);
         assert!(!below[0].is_dm().unwrap() && !below[0].is_suspended().unwrap() && !below[0].exists().unwrap());
+    }
+
+    #[test]
+    fn a_scsi_device_has_an_address_and_others_have_none() {
+        let (_keep, root) = suspended_lv();
+        let disk = BlockDevice::numbered(&root, 8, 0);
+        fs::create_dir_all(disk.sys().path()).unwrap();
+        std::os::unix::fs::symlink("../../../2:0:1:7", disk.sys().path().join("device")).unwrap();
+        assert_eq!(disk.scsi_address().unwrap(), [2, 0, 1, 7]);
+        assert!(BlockDevice::numbered(&root, 253, 3).scsi_address().is_err());
     }
 
     #[test]

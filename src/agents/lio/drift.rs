@@ -70,7 +70,14 @@ fn portal_group(dir: &Dir, tpg: &Tpg) -> Result<Option<String>> {
     if let Some(difference) = attributes(&dir.dir("attrib"), &attribs)? {
         return Ok(Some(difference));
     }
-    if let Some(difference) = attributes(&dir.dir("param"), &tpg.parameters)? {
+    // Enabling an authenticated portal group takes None out of AuthMethod (iscsit_ta_authentication, iscsi_target_tpg.c).
+    let is_authenticated = tpg.attributes.iter().all(|(name, value)| name != "authentication" || value == "1");
+    let lowered = |value: &str| value.split(',').filter(|method| *method != "None").collect::<Vec<_>>().join(",");
+    let params = tpg.parameters.iter().map(|(name, value)| match name.as_str() {
+        "AuthMethod" if is_authenticated && tpg.enable => (name.clone(), lowered(value)),
+        _ => (name.clone(), value.clone()),
+    });
+    if let Some(difference) = attributes(&dir.dir("param"), &params.collect::<Vec<_>>())? {
         return Ok(Some(difference));
     }
     if let Some(difference) = chap(&dir.dir("auth"), &tpg.chap)? {

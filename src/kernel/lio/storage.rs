@@ -1,12 +1,11 @@
 //! Backstores: `core/HBA/NAME`. Made in one go, closed only by removal: the kernel has no "disable" for them.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use super::Lio;
 use super::config::{AluaGroup, Backstore, Kind};
 use super::inventory::live_luns;
-use crate::kernel::attr::Dir;
+use crate::kernel::attr::{Dir, Root};
 use crate::kernel::block::BlockDevice;
 use crate::kernel::error::{KernelError, Result};
 
@@ -81,7 +80,7 @@ pub fn create(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
     if let Some(dev) = so.kind.dev() {
         dir.set("udev_path", &dev.to_string_lossy())?;
     }
-    for control in controls(lio, &so.kind)? {
+    for control in controls(lio.root(), &so.kind)? {
         dir.set("control", &control)?;
     }
     dir.set("enable", "1")?;
@@ -96,7 +95,7 @@ pub fn create(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
 }
 
 /// What `control` wants to hear. The kernel silently accepts what it does not know, so the result is read back by [`verify`].
-fn controls(lio: &Lio, kind: &Kind) -> Result<Vec<String>> {
+fn controls(root: &Root, kind: &Kind) -> Result<Vec<String>> {
     Ok(match kind {
         Kind::Block { dev, readonly, exclusive } => {
             let exclusive = exclusive.filter(|e| !e).map(|_| ",exclusive=0").unwrap_or_default();
@@ -114,26 +113,11 @@ fn controls(lio: &Lio, kind: &Kind) -> Result<Vec<String>> {
             controls.extend(nullio.then(|| "rd_nullio=1".to_owned()));
             controls
         }
-        Kind::Pscsi { dev } => vec![scsi_address(lio, dev)?],
-    })
-}
-
-/// Host, channel, target and LUN of a SCSI device, as `sysfs` names it: `pscsi` takes nothing else (`pscsi_set_configfs_dev_params`).
-fn scsi_address(lio: &Lio, dev: &Path) -> Result<String> {
-    let unknown = |why: &'static str| KernelError::new("find the SCSI address of", dev, std::io::Error::other(why));
-    let sys = match BlockDevice::of(lio.root(), dev) {
-        Ok(device) => device.sys().clone(),
-        Err(_) => lio.root().dir("/sys/class/scsi_generic").dir(dev.file_name().unwrap_or_default()),
-    };
-    let link = sys.read_link("device")?.ok_or_else(|| unknown("not a SCSI device"))?;
-    let address = link.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let numbers: Vec<u32> = address.split(':').filter_map(|n| n.parse().ok()).collect();
-    match numbers[..] {
-        [host, channel, target, lun] => {
-            Ok(format!("scsi_host_id={host},scsi_channel_id={channel},scsi_target_id={target},scsi_lun_id={lun}"))
+        Kind::Pscsi { dev } => {
+            let [host, channel, target, lun] = BlockDevice::of(root, dev)?.scsi_address()?;
+            vec![format!("scsi_host_id={host},scsi_channel_id={channel},scsi_target_id={target},scsi_lun_id={lun}")]
         }
-        _ => Err(unknown("not a SCSI device")),
-    }
+    })
 }
 
 /// Reads back what the kernel made of it.

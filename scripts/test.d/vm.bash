@@ -1,0 +1,58 @@
+# shellcheck shell=bash disable=SC2154 # set by scripts/test
+# Sourced by scripts/test: what runs in a guest, one guest at a time.
+
+# Builds the test programs, which are static, and puts links to them at $logs/bin: lib, guard, vm_lio.
+guest_tests_binaries() {
+    local log=$logs/build of path
+    say "running  test programs for the guests"
+    if ! timeout -k 10 900 scripts/cargo test --no-run --locked >"$log" 2>&1; then
+        tail -n 40 "$log"
+        miss 'test programs for the guests' 'do not build'
+        return 1
+    fi
+    mkdir -p "$logs/bin"
+    while read -r of path; do
+        case $of in
+            src/lib.rs) strip -o "$logs/bin/lib" "$path" ;;
+            tests/guard.rs | tests/vm_lio.rs) strip -o "$logs/bin/$(basename "$of" .rs)" "$path" ;;
+        esac
+    done < <(sed -n 's/^ *Executable \(unittests \)\?\([^ ]*\) (\(.*\))$/\2 \3/p' "$log")
+}
+
+guest() { timeout "$1" scripts/lab run solo "${@:2}" </dev/null; } # SECONDS COMMAND...
+
+# Runs test programs in a guest. Whatever was expected and did not say "ok" has failed.
+suite_on() { # KERNEL PROGRAM...
+    local kernel=$1 part
+    shift
+    if ! check "a guest with Linux $kernel" 900 env "LAB_KERNEL=$kernel" scripts/test.d/fresh-guest "$logs/bin"; then
+        for part; do miss "$part on Linux $kernel" 'no guest'; done
+        return
+    fi
+    for part; do guest_suite "$kernel" "$part"; done
+}
+
+guest_suite() { # KERNEL PROGRAM
+    local name="$2 on Linux $1" log=$logs/suite options expected good_ones since=$SECONDS
+    case $2 in guard) options= ;; *) options='--ignored --test-threads=1' ;; esac
+    expected=$(guest 60 "/root/$2 $options --list 2>/dev/null" | grep -c ': test$')
+    say "running  $name: $expected tests"
+    # Each test as it ends, with the whole output kept for when it fails.
+    guest 1500 "cd /root && RUST_BACKTRACE=0 timeout -s KILL 1480 ./$2 $options 2>&1" | tee "$log" | grep --line-buffered '^test '
+    good_ones=$(grep -c '^test .* ok$' "$log")
+    [ "$good_ones" = 0 ] || good "$name" $((SECONDS - since)) "$good_ones"
+    
+    if [ "$good_ones" -lt "$expected" ] || [ "$expected" = 0 ]; then
+        awk '/^---- /, /^failures:$/' "$log" | head -n 400
+        failed=$((failed + (expected > good_ones ? expected - good_ones : 1)))
+        failures+=("$name: $good_ones of $expected: $(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log" | tr '\n' ' ')")
+    fi
+}
+
+# What only shows from outside the guest: that it reboots, and that it does not.
+outside() {
+    local scenario
+    for scenario in scripts/test.d/scenario-*; do
+        check "${scenario##*/scenario-}" 300 "$scenario"
+    done
+}
