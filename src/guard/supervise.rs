@@ -29,8 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// second one is put beside it. A stop that is stuck leads to what `on_stop_hang` says, if the agent has that parameter.
 #[must_use]
 pub fn call(spec: &'static AgentSpec, action: &str, params: &Params, env: &Env, root: &Root) -> Answer {
-    let preparation = (action == "stop" && Preparation::is_for(spec)).then(|| Preparation::new(root, params));
-    let budget = Budget::new(spec, action, env, root, preparation.is_some());
+    let may_escalate = action == "stop" && Preparation::is_for(spec);
+    // Before the preparation, which takes its time too.
+    let budget = Budget::new(spec, action, env, root, may_escalate);
+    let preparation = may_escalate.then(|| Preparation::new(root, params));
     let files = Files::new(root, env, spec.name);
     let call = Call { spec, action, params, env, root, preparation, budget, files };
     match call.files.left_behind() {
