@@ -46,9 +46,6 @@ fn agent(name: &OsStr, action: Option<&OsString>, env: &Env) -> ExitCode {
         },
     };
     if let Some(text) = &answer.reason {
-        if answer.stuck {
-            log::leave_files_alone();
-        }
         match answer.code {
             Code::Degraded | Code::DegradedPromoted => reason::print(env, text),
             _ => log::exit_reason(env, text),

@@ -108,19 +108,14 @@ fn a_wrong_parameter_is_6_before_anything_is_done() {
 }
 
 #[test]
-fn a_failure_is_logged_where_the_caller_says_and_success_is_not() {
+fn what_is_answered_before_any_worker_is_written_to_no_log_file() {
     let bench = Bench::new();
     let log = bench.path("log");
     let vars = [("HA_LOGFILE", log.to_str().unwrap()), ("OCF_RESOURCE_INSTANCE", "t1")];
     assert_eq!(bench.run("LIO", &["meta-data"], &vars).code, 0);
-    assert!(!log.exists());
     let seen = bench.run("LIO", &["start"], &[vars[0], vars[1], ("OCF_RESKEY_on_stop_hang", "explode")]);
-    let text = fs::read_to_string(&log).unwrap();
-    assert!(
-        text.lines().count() == 1 && text.contains("  LIO(t1)[") && text.ends_with(&format!("ERROR: {}\n", seen.reasons()[0])),
-        "{text}"
-    );
-    assert_eq!(seen.stderr.lines().count(), 1, "{seen:?}");
+    assert_eq!((seen.stderr.lines().count(), seen.reasons().len()), (1, 1), "{seen:?}");
+    assert!(!log.exists(), "a file may be on a disk that hangs");
 }
 
 #[test]

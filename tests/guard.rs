@@ -99,6 +99,29 @@ impl Doer {
                 }
             }
             "be stuck" => return Err(OcfError::stuck("disable iqn.2016-12.net.example:t1")),
+            "be stuck and stay" => {
+                get_traced(cx.root);
+                return Err(OcfError::stuck("disable iqn.2016-12.net.example:t1"));
+            }
+            "lose the disk and be stuck" => {
+                // Neither there nor not there, as on a disk that does not answer.
+                cx.root.dir("/etc/ha.d").unlink("noreboot").unwrap();
+                std::os::unix::fs::symlink("x".repeat(300), cx.root.path("/etc/ha.d/noreboot")).unwrap();
+                get_traced(cx.root);
+                return Err(OcfError::stuck("lost"));
+            }
+            "forbid it and be stuck" => {
+                cx.root.dir("/etc/ha.d").set("noreboot", "").unwrap();
+                get_traced(cx.root);
+                return Err(OcfError::stuck("forbidden"));
+            }
+            "write a long line" => eprint!("{}", "x".repeat(300_000)),
+            "nap and tell" => {
+                sleep(Duration::from_millis(500));
+                for n in 0..800 {
+                    (cx.progress)(&format!("step {n} of a long way"));
+                }
+            }
             "run out of time" => {
                 while !cx.deadline.is_past() {
                     sleep(Duration::from_millis(10));
@@ -163,10 +186,17 @@ fn read_directly(device: &str) -> std::io::Result<()> {
 
 /// In the worker: gets traced, so that SIGKILL does not end it.
 fn hang(root: &Root) {
+    get_traced(root);
+    sleep(Duration::from_secs(120));
+}
+
+fn get_traced(root: &Root) {
     nix::sys::prctl::set_pdeathsig(None).unwrap();
     fs::write(root.path("/trace-me.new"), nix::unistd::getpid().to_string()).unwrap();
     fs::rename(root.path("/trace-me.new"), root.path("/trace-me")).unwrap();
-    sleep(Duration::from_secs(120));
+    while fs::read_to_string("/proc/self/status").unwrap().contains("TracerPid:\t0\n") {
+        sleep(Duration::from_millis(2));
+    }
 }
 
 /// A machine with one resource.
@@ -220,6 +250,17 @@ impl Bench {
         self.path("/run/resource-agents/ocf-san.Storage-r1.worker")
     }
 
+    /// The record of whatever was left behind.
+    fn left_record(&self) -> Option<String> {
+        let path = |ending: &str| self.path(&format!("/run/resource-agents/ocf-san.Storage-r1.{ending}"));
+        ["worker", "monitor", "deep-monitor"].iter().find_map(|ending| fs::read_to_string(path(ending)).ok())
+    }
+
+    /// The process id in it.
+    fn left_pid(&self) -> String {
+        self.left_record().unwrap().split(' ').next().unwrap().to_owned()
+    }
+
     /// In a process of its own, which has ended when this returns: as Pacemaker calls.
     fn call_from_outside(&self, action: &str, deed: &str, millis: u32, more: &[(&str, &str)]) -> Answer {
         let (mut read, write) = pipe().unwrap();
@@ -248,7 +289,7 @@ impl Bench {
             let worker = loop {
                 match fs::read_to_string(&path) {
                     Ok(pid) => break Pid::from_raw(pid.parse().unwrap()),
-                    Err(_) => sleep(Duration::from_millis(5)),
+                    Err(_) => sleep(Duration::from_millis(2)),
                 }
             };
             ptrace::seize(worker, ptrace::Options::PTRACE_O_TRACEEXIT).unwrap();
@@ -261,8 +302,8 @@ impl Bench {
     fn with_one_left_behind(action: &str, deed: &str, more: &[(&str, &str)]) -> (Self, Child, Answer) {
         let bench = Self::new();
         let tracer = bench.tracer();
-        let answer = bench.call_from_outside(action, deed, 2000, more);
-        assert!(bench.record().exists(), "{answer:?}");
+        let answer = bench.call_from_outside(action, deed, if action == "stop" { 6000 } else { 2000 }, more);
+        assert!(bench.left_record().is_some(), "{answer:?}");
         (bench, tracer, answer)
     }
 }
@@ -405,15 +446,17 @@ fn a_stop_that_says_it_is_stuck_reboots_with_evidence() {
     sys.set("inflight", "       1        2\n").unwrap();
     sys.dir("dm").set("name", "vg1-lv--lun0\n").unwrap();
     sys.dir("dm").set("suspended", "1\n").unwrap();
-    let answer = bench.call("stop", "be stuck", 20_000);
+    let _tracer = bench.tracer();
+    let answer = bench.call("stop", "be stuck and stay", 20_000);
     assert_eq!(answer.code, Code::Generic);
     assert_eq!(reason(&answer), "stop stuck: dm-3 (vg1-lv--lun0) suspended, 3 I/O in flight; rebooting node");
     assert_eq!(bench.keys(), "subbo", "sync, read-only, reboot; and as the machine is still there, reboot again and power off");
     let kmsg = bench.text("/dev/kmsg");
     let headline = "<2>ocf-san: Storage(r1) stop is stuck in the kernel: disable iqn.2016-12.net.example:t1\n";
     assert!(kmsg.starts_with(headline), "{kmsg}");
-    assert!(kmsg.ends_with("<2>ocf-san: stop is stuck, pressing sysrq s, u, Reboot\n"), "{kmsg}");
+    assert!(kmsg.ends_with("<6>ocf-san: stop is stuck, pressing sysrq s, u, Reboot\n"), "{kmsg}");
     assert!(kmsg.contains("culprit: dm-3 (vg1-lv--lun0) suspended"), "{kmsg}");
+    assert_eq!(kmsg.matches("<2>").count(), 1, "a line on a slow console takes time: {kmsg}");
     let written: Vec<_> = fs::read_dir(bench.path("/var/log/ocf-san")).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(written.len(), 1);
     let name = written[0].file_name().unwrap().to_str().unwrap();
@@ -442,7 +485,7 @@ fn the_policy_decides_which_key_is_last_and_a_file_forbids_them_all() {
         ("crash", &[crash_kernel], "sucbo", "crashing node"),
         ("crash", &[panic_reboots], "sucbo", "crashing node"),
         ("crash", &[crash_kernel, noreboot], "", "reboot forbidden by noreboot_file"),
-        ("poweroff", &[], "suobo", "powering off node"),
+        ("poweroff", &[], "suoob", "powering off node"),
         ("fail", &[], "", "on_stop_hang=fail"),
     ];
     for (policy, files, keys, outcome) in cases {
@@ -450,16 +493,166 @@ fn the_policy_decides_which_key_is_last_and_a_file_forbids_them_all() {
         for (dir, name, text) in files {
             bench.root.dir(dir).set(name, text).unwrap();
         }
-        let env = Bench::env("stop", "be stuck", 20_000, &[("OCF_RESKEY_on_stop_hang", policy)]);
+        let tracer = bench.tracer();
+        let env = Bench::env("stop", "be stuck and stay", 20_000, &[("OCF_RESKEY_on_stop_hang", policy)]);
         let answer = bench.call_of(&STORAGE, "stop", &env);
         assert_eq!((bench.keys().as_str(), answer.code), (keys, Code::Generic), "{policy} {files:?}");
         assert_eq!(reason(&answer), format!("stop stuck: disable iqn.2016-12.net.example:t1; {outcome}"));
+        release(&tracer);
     }
     let bench = Bench::new();
     bench.root.dir("/etc/own").set("noreboot", "").unwrap();
-    let env = Bench::env("stop", "be stuck", 20_000, &[("OCF_RESKEY_noreboot_file", "/etc/own/noreboot")]);
+    let _tracer = bench.tracer();
+    let env = Bench::env("stop", "be stuck and stay", 20_000, &[("OCF_RESKEY_noreboot_file", "/etc/own/noreboot")]);
     assert_eq!(bench.call_of(&STORAGE, "stop", &env).code, Code::Generic);
     assert_eq!(bench.keys(), "");
+}
+
+fn a_stop_that_says_it_is_stuck_and_is_not_only_fails() {
+    let bench = Bench::new();
+    let answer = bench.call("stop", "be stuck", 20_000);
+    assert_eq!((answer.code, reason(&answer)), (Code::Generic, "disable iqn.2016-12.net.example:t1"));
+    assert_eq!(bench.keys(), "", "its worker has ended and nothing of the target is held");
+    let thread = |state: char| {
+        let stat = format!("812 (iscsi_np) {state} 2 0 0 0 -1 0 0 0 0 0 0 3 0 0 20 0 1 0 90210 0 0\n");
+        bench.root.dir("/proc/812").set("stat", &stat).unwrap();
+        bench.root.dir("/proc/812").set("schedstat", "1 2 3\n").unwrap();
+        bench.root.dir("/proc/2/task/2").set("children", "812").unwrap();
+    };
+    thread('S');
+    assert_eq!(reason(&bench.call("stop", "be stuck", 20_000)), "disable iqn.2016-12.net.example:t1");
+    assert_eq!(bench.keys(), "");
+    thread('D');
+    assert_eq!(bench.call("stop", "sleep", 6000).code, Code::Generic);
+    assert_eq!(bench.keys(), "", "a thread that hangs is no reason where the stop does not say that it is stuck");
+    let answer = bench.call("stop", "be stuck", 20_000);
+    assert_eq!(reason(&answer), "stop stuck: disable iqn.2016-12.net.example:t1; rebooting node");
+    assert_eq!(bench.keys(), "subbo");
+}
+
+fn a_stop_whose_worker_ends_between_the_two_looks_only_fails() {
+    let bench = Bench::new();
+    let tracer = bench.tracer();
+    let _releaser = Child::fork(Setup::default(), || {
+        // Killed after 4.1 s, looked at after 5.1 s and again half a second later.
+        sleep(Duration::from_millis(5300));
+        tracer.kill_group();
+    });
+    let answer = bench.call("stop", "hang", 6000);
+    assert_eq!(reason(&answer), "stop did not finish within its 6 s, was doing: doing hang");
+    assert_eq!(bench.keys(), "");
+}
+
+fn a_time_out_that_is_too_short_to_prove_a_hang_reboots_nothing() {
+    for (millis, expected) in [
+        (2500, "stop: no reboot with a time-out of only 2.5 s: doing hang"),
+        (4500, "stop: no reboot with a time-out of only 4.5 s: doing hang"),
+        (900, "stop: no reboot with a time-out of only 0.9 s (CRM_meta_timeout is in milliseconds): doing hang"),
+    ] {
+        let bench = Bench::new();
+        let tracer = bench.tracer();
+        let answer = bench.call("stop", "hang", millis);
+        assert_eq!((answer.code, reason(&answer), bench.keys().as_str()), (Code::Generic, expected, ""));
+        release(&tracer);
+    }
+}
+
+fn a_stop_with_no_time_left_after_waiting_does_not_begin() {
+    let bench = Bench::new();
+    let first = Child::fork(Setup { dies_with_parent: true, ..Setup::default() }, || {
+        bench.call("start", "sleep", 60_000);
+    });
+    let first = first.unwrap();
+    while !bench.record().exists() {
+        sleep(Duration::from_millis(5));
+    }
+    let holder = bench.left_pid();
+    let _killer = Child::fork(Setup::default(), || {
+        sleep(Duration::from_secs(3));
+        first.kill_group();
+    });
+    let answer = bench.call("stop", "nothing", 6000);
+    assert_eq!(reason(&answer), format!("no time left after waiting for the start that pid {holder} is doing"));
+    assert_eq!(bench.keys(), "");
+
+    let (bench, tracer, _) = Bench::with_one_left_behind("start", "hang", &[]);
+    let holder = bench.left_pid();
+    let _releaser = Child::fork(Setup::default(), || {
+        sleep(Duration::from_millis(7200));
+        tracer.kill_group();
+    });
+    let answer = bench.call("stop", "nothing", 10_000);
+    assert_eq!(reason(&answer), format!("no time left after waiting for the start that pid {holder} did"));
+    assert_eq!(bench.keys(), "");
+}
+
+fn a_file_that_forbids_a_reboot_counts_when_its_disk_no_longer_answers() {
+    let outcome = |bench: &Bench, deed: &str| {
+        let tracer = bench.tracer();
+        let answer = bench.call("stop", deed, 20_000);
+        release(&tracer);
+        (reason(&answer).to_owned(), bench.keys())
+    };
+    let bench = Bench::new();
+    bench.root.dir("/etc/ha.d").set("noreboot", "").unwrap();
+    let (reason, keys) = outcome(&bench, "lose the disk and be stuck");
+    assert_eq!(reason, "stop stuck: lost; reboot forbidden by noreboot_file");
+    assert_eq!(keys, "");
+    let bench = Bench::new();
+    let (reason, keys) = outcome(&bench, "forbid it and be stuck");
+    assert!(reason.ends_with("forbidden by noreboot_file") && keys.is_empty(), "the later look counts: {reason}");
+}
+
+fn an_answer_is_found_behind_many_notes_and_after_the_deadline() {
+    let bench = Bench::new();
+    let supervisor = Child::fork(Setup { dies_with_parent: true, ..Setup::default() }, || {
+        let env = Bench::env("start", "nap and tell", 2500, &[]);
+        let params = Params::check(&env, STORAGE.params).unwrap();
+        assert_eq!(supervise::call(&STORAGE, "start", &params, &env, &bench.root), SUCCESS);
+    });
+    let supervisor = supervisor.unwrap();
+    while !bench.record().exists() {
+        sleep(Duration::from_millis(5));
+    }
+    // As on a machine where nothing has its turn for seconds.
+    kill(supervisor.pid(), Signal::SIGSTOP).unwrap();
+    sleep(Duration::from_secs(3));
+    kill(supervisor.pid(), Signal::SIGCONT).unwrap();
+    assert_eq!(supervisor.wait(Deadline::after(Duration::from_secs(20))).unwrap(), Some(Ending::Exited(0)));
+}
+
+fn nobody_reading_standard_error_keeps_nobody_from_answering() {
+    let bench = Bench::new();
+    let (keep, write) = pipe().unwrap();
+    let caller = Child::fork(Setup { stderr: Some(write), dies_with_parent: true, ..Setup::default() }, || {
+        let env = Bench::env("start", "write much", 20_000, &[]);
+        assert_eq!(bench.call_of(&STORAGE, "start", &env), SUCCESS);
+        assert_eq!(bench.call("start", "write a long line", 20_000), SUCCESS);
+        ocf_san::ocf::reason::print(&env, "nobody will read this");
+    });
+    assert_eq!(caller.unwrap().wait(Deadline::after(Duration::from_secs(60))).unwrap(), Some(Ending::Exited(0)));
+    drop(keep);
+}
+
+fn a_worker_writes_log_files_and_that_of_a_stop_does_not() {
+    let bench = Bench::new();
+    let more = [("HA_LOGFILE", "/ha-log"), ("OCF_TRACE_RA", "1"), ("OCF_TRACE_FILE", "/trace")];
+    let env = |action| Bench::env(action, "fail", 20_000, &more);
+    ocf_san::ocf::log::init(&bench.root, &env("stop"), "Storage", "stop");
+    assert_eq!(bench.call_of(&STORAGE, "stop", &env("stop")).code, Code::Configured);
+    assert!(!bench.path("/ha-log").exists() && !bench.path("/trace").exists(), "nobody's stop hangs because of a line in a log");
+    assert_eq!(bench.call_of(&STORAGE, "start", &env("start")).code, Code::Configured);
+    let text = bench.text("/ha-log");
+    assert!(text.lines().count() == 1 && text.contains("  Storage(r1)[") && text.ends_with("ERROR: deed: wrong\n"), "{text}");
+}
+
+fn a_start_waits_a_while_for_what_was_left_behind() {
+    let (bench, tracer, _) = Bench::with_one_left_behind("monitor", "hang", &[]);
+    let _releaser = Child::fork(Setup::default(), || {
+        sleep(Duration::from_secs(1));
+        tracer.kill_group();
+    });
+    assert_eq!(bench.call("start", "nothing", 20_000), SUCCESS);
 }
 
 fn only_a_stop_of_an_agent_that_declares_it_escalates() {
@@ -483,17 +676,16 @@ fn a_stop_whose_worker_can_not_be_killed_is_answered_in_time_and_reboots() {
 fn what_a_stop_left_behind_is_found_again_by_whatever_comes_next() {
     let (bench, tracer, answer) = Bench::with_one_left_behind("stop", "hang", &[("OCF_RESKEY_on_stop_hang", "fail")]);
     assert_eq!(reason(&answer), "stop stuck: doing hang; on_stop_hang=fail");
-    let left = fs::read_to_string(bench.record()).unwrap();
-    let pid = left.split(' ').next().unwrap();
+    let pid = bench.left_pid();
     let expected = format!("an earlier stop (pid {pid}) is stuck in the kernel: doing hang");
     for action in ["monitor", "start"] {
         let before = Instant::now();
         let answer = bench.call(action, "nothing", 20_000);
         assert_eq!((answer.code, reason(&answer)), (Code::Generic, expected.as_str()), "{action}");
-        assert!(before.elapsed() < Duration::from_secs(5), "at once");
+        assert!(before.elapsed() < Duration::from_secs(7), "it gets a while to end, and no more");
     }
     assert_eq!(bench.keys(), "");
-    let answer = bench.call("stop", "nothing", 1500);
+    let answer = bench.call("stop", "nothing", 6000);
     assert_eq!(reason(&answer), format!("stop stuck: {expected}; rebooting node"), "no second worker is put beside it");
     assert_eq!(bench.keys(), "subbo");
     release(&tracer);
@@ -517,7 +709,7 @@ fn a_deep_monitor_left_behind_leaves_only_the_cheap_one_and_a_warning() {
     let deep = ("OCF_CHECK_LEVEL", "20");
     let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", "hang when deep", &[deep]);
     assert_eq!((answer.code, reason(&answer)), (Code::Generic, "monitor stuck in the kernel: reading dm-3"));
-    let pid = fs::read_to_string(bench.record()).unwrap().split(' ').next().unwrap().to_owned();
+    let pid = bench.left_pid();
     for _ in 0..3 {
         let answer = bench.call_of(&STORAGE, "monitor", &Bench::env("monitor", "hang when deep", 20_000, &[deep]));
         let expected = format!("an earlier monitor (pid {pid}) is stuck in the kernel: reading dm-3");
@@ -534,6 +726,8 @@ fn a_cheap_monitor_left_behind_is_not_followed_by_another() {
     let answer = bench.call("monitor", "nothing", 20_000);
     assert_eq!(answer.code, Code::Generic);
     assert!(reason(&answer).contains("an earlier monitor"), "{answer:?}");
+    assert_eq!(bench.call("stop", "nothing", 20_000), SUCCESS, "a stop is not kept from trying");
+    assert_eq!(bench.call("monitor", "nothing", 6000).code, Code::Generic, "and what hangs is not forgotten over it");
     release(&tracer);
     assert_eq!(bench.call("monitor", "nothing", 20_000), SUCCESS);
 }
@@ -541,7 +735,7 @@ fn a_cheap_monitor_left_behind_is_not_followed_by_another() {
 fn a_record_of_the_dead_is_removed_in_silence() {
     let bench = Bench::new();
     bench.root.dir("/run/resource-agents").create_all(0o755).unwrap();
-    for text in ["999999999 5 4 plain stop\n\n", "1 5 4 plain stop\n\n"] {
+    for text in ["999999999 5 4 stop\n\n", "1 5 4 stop\n\n"] {
         fs::write(bench.record(), text).unwrap();
         assert_eq!(bench.call("monitor", "nothing", 20_000), SUCCESS);
         assert!(!bench.record().exists(), "{text}");
@@ -569,6 +763,15 @@ const CASES: &[(&str, fn())] = cases![
     a_worker_dies_with_its_supervisor,
     a_stop_that_says_it_is_stuck_reboots_with_evidence,
     the_policy_decides_which_key_is_last_and_a_file_forbids_them_all,
+    a_stop_that_says_it_is_stuck_and_is_not_only_fails,
+    a_stop_whose_worker_ends_between_the_two_looks_only_fails,
+    a_time_out_that_is_too_short_to_prove_a_hang_reboots_nothing,
+    a_stop_with_no_time_left_after_waiting_does_not_begin,
+    a_file_that_forbids_a_reboot_counts_when_its_disk_no_longer_answers,
+    an_answer_is_found_behind_many_notes_and_after_the_deadline,
+    nobody_reading_standard_error_keeps_nobody_from_answering,
+    a_worker_writes_log_files_and_that_of_a_stop_does_not,
+    a_start_waits_a_while_for_what_was_left_behind,
     only_a_stop_of_an_agent_that_declares_it_escalates,
     a_stop_whose_worker_can_not_be_killed_is_answered_in_time_and_reboots,
     what_a_stop_left_behind_is_found_again_by_whatever_comes_next,
@@ -627,7 +830,7 @@ fn main() -> ExitCode {
 /// Whether the case passed, and what it wrote on its standard error.
 fn in_a_process(case: fn()) -> (bool, String) {
     let (read, write) = pipe().unwrap();
-    let child = Child::fork(Setup { dies_with_parent: true, stderr: Some(write), keep: None }, case).unwrap();
+    let child = Child::fork(Setup { dies_with_parent: true, stderr: Some(write), ..Setup::default() }, case).unwrap();
     // Read along, or a case that writes much would wait for us; but only while the case runs, not for what it leaves.
     let mut said = Vec::new();
     let mut chunk = [0; 4096];

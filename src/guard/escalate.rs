@@ -1,9 +1,11 @@
-//! What a stuck stop leads to: evidence, then the keys of `on_stop_hang`, unless a file forbids it.
+//! What a stuck stop leads to: proof, evidence, then the keys of `on_stop_hang`, unless a file forbids it.
 //!
 //! A stop that is stuck and says so would leave the node half in the cluster: the other node may not start what this one may still
-//! write. So by default this node takes itself out. Everything that is needed for it was opened and locked into memory beforehand.
-//! Whether the file that forbids it is there is looked up by the child that gathers the evidence, for the disk it is on may be what
-//! hangs; no answer counts as "not forbidden".
+//! write. So by default this node takes itself out; but only when two looks have shown that the kernel holds something, and a third
+//! that it still does. Everything that is needed for it was opened and locked into memory beforehand.
+//!
+//! Whether the file that forbids it is there is looked up when the stop begins and again at the end, each time by a child, for the disk
+//! it is on may be what hangs. The later look counts if it had an answer, else the earlier one; none at all is "not forbidden".
 
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -11,11 +13,12 @@ use std::time::Duration;
 
 use super::evidence::{Case, Evidence};
 use super::frame::shortened;
+use super::press::press;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::kmsg::KernelLog;
-use crate::kernel::process::{Child, Setup, keep, lock_memory};
-use crate::kernel::sysrq::{self, Key, Trigger};
+use crate::kernel::process::lock_memory;
+use crate::kernel::sysrq::{Key, Trigger};
 use crate::ocf::env::Params;
 use crate::ocf::error::Code;
 use crate::ocf::hang::{NOREBOOT_FILE, ON_STOP_HANG, OnStopHang};
@@ -23,18 +26,16 @@ use crate::ocf::reason;
 use crate::ocf::run::Answer;
 use crate::ocf::spec::AgentSpec;
 
-/// How long sync and remount get.
-const FLUSH: Duration = Duration::from_secs(2);
-/// How long the last key gets before the next is tried.
-const LAST_KEY: Duration = Duration::from_secs(10);
-/// How long the file that forbids a reboot is looked for, however little time is left.
-const LEAST_LOOK: Duration = Duration::from_millis(300);
+/// How far the two looks that prove a hang are apart, at least and at most.
+pub const LEAST_GAP: Duration = Duration::from_millis(500);
+const LONGEST_GAP: Duration = Duration::from_secs(1);
 
 /// What was made ready before the stop began.
 #[derive(Debug)]
 pub struct Preparation {
     policy: OnStopHang,
-    noreboot: PathBuf,
+    /// The file that forbids all keys.
+    pub noreboot: PathBuf,
     trigger: Option<Trigger>,
     kmsg: Option<KernelLog>,
     /// What could not be made ready.
@@ -65,55 +66,38 @@ impl Preparation {
         Self { policy, noreboot, trigger, kmsg, warnings }
     }
 
-    /// Writes the evidence down and does what the policy says. Comes back, if at all, by the deadline, with the answer of the stop.
+    /// Looks a second time; then writes the evidence down and does what the policy says, with the answer of the stop by the deadline, if
+    /// it comes back at all. `None` when the kernel holds nothing, or lets go before a key is pressed: then nothing is.
+    ///
+    /// `was_forbidden` is what the worker saw of `noreboot_file` before it touched anything.
     #[must_use]
-    pub fn escalate(&self, root: &Root, case: &Case, end: Deadline) -> Answer {
-        let look_until = end.share(0.4).within(Duration::from_millis(1500)).max(Deadline::after(LEAST_LOOK));
-        let evidence = Evidence::gather(root, case, &self.noreboot, look_until);
-        let plan = Plan::new(root, self.policy, evidence.is_forbidden == Some(true));
+    pub fn escalate(&self, root: &Root, case: &Case, was_forbidden: Option<bool>, end: Deadline) -> Option<Answer> {
+        let second_look = Deadline::after(end.share(0.4).remaining().clamp(LEAST_GAP, LONGEST_GAP));
+        let mut evidence = Evidence::gather(root, case, &self.noreboot, second_look);
+        sleep(second_look.remaining());
+        let held = case.suspects.held()?;
+        evidence.lines.push(held.describe());
+        let plan = Plan::new(root, self.policy, evidence.is_forbidden.or(was_forbidden) == Some(true));
         if let Some(kmsg) = &self.kmsg {
             evidence.to_kernel_log(kmsg);
         }
         evidence.to_disk(root, case, end.share(0.3).within(Duration::from_secs(1)));
-        let pressed = plan.last.is_some_and(|last| self.press(root, last, end));
         let what = evidence.culprit.as_deref().unwrap_or(&case.note);
-        let outcome = if plan.last.is_some() && !pressed { "no sysrq, node needs fencing" } else { plan.outcome };
-        Answer { code: Code::Generic, reason: Some(sentence(what, outcome)), stuck: true }
+        let Some(last) = plan.last else { return Some(answer(what, plan.outcome)) };
+        if !held.is_still() {
+            self.say("the kernel let go in the last moment, no key is pressed");
+            return None;
+        }
+        self.say(&format!("stop is stuck, pressing sysrq s, u, {last:?}"));
+        let pressed = press(root, self.trigger.as_ref(), last, end);
+        Some(answer(what, if pressed { plan.outcome } else { "no sysrq, node needs fencing" }))
     }
 
-    /// Sync, remount, the last key; and behind it a child that tries everything else, should this process be killed or the key fail.
-    /// False when no key could be pressed.
-    fn press(&self, root: &Root, last: Key, end: Deadline) -> bool {
-        let Some(trigger) = &self.trigger else { return false };
+    fn say(&self, record: &str) {
         if let Some(kmsg) = &self.kmsg {
-            kmsg.say(&format!("stop is stuck, pressing sysrq s, u, {last:?}"));
+            kmsg.say(record);
         }
-        let _ = trigger.press(Key::Sync);
-        let _ = trigger.press(Key::RemountReadOnly);
-        if root.is_fake() {
-            let _ = trigger.press(last);
-            return last_resort(trigger, Duration::ZERO);
-        }
-        sleep(end.share(0.5).remaining().min(FLUSH));
-        // In a session of its own, so that the SIGKILL which Pacemaker sends at the time-out does not reach it.
-        let behind = Child::fork(Setup { keep: keep(trigger), ..Setup::default() }, || {
-            let _ = lock_memory();
-            sleep(LAST_KEY);
-            last_resort(trigger, Duration::from_secs(1));
-            let _ = sysrq::reboot();
-        });
-        let pressed = trigger.press(last).is_ok();
-        sleep(end.remaining());
-        pressed || behind.is_ok()
     }
-}
-
-fn last_resort(trigger: &Trigger, pause: Duration) -> bool {
-    let reboot = trigger.press(Key::Reboot);
-    sleep(pause);
-    let off = trigger.press(Key::PowerOff);
-    sleep(pause);
-    reboot.is_ok() || off.is_ok()
 }
 
 /// The last key, if any, and how the reason says it.
@@ -141,6 +125,10 @@ impl Plan {
 fn stands_still_after_a_panic(root: &Root) -> bool {
     let is_zero = |dir: &str, attr: &str| !matches!(root.dir(dir).read_opt(attr), Ok(Some(text)) if text.trim() != "0");
     is_zero("/sys/kernel", "kexec_crash_loaded") && is_zero("/proc/sys/kernel", "panic")
+}
+
+fn answer(what: &str, outcome: &str) -> Answer {
+    Answer { code: Code::Generic, reason: Some(sentence(what, outcome)), stuck: true }
 }
 
 /// `stop stuck: WHAT; OUTCOME`, shortened in the middle.

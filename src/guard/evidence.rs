@@ -10,19 +10,20 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::frame::shortened;
+use super::held::Suspects;
 use super::hung;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::kmsg::KernelLog;
 use crate::kernel::process::{Child, Setup, keep, pipe, wait_readable};
-use crate::ocf::log::utc;
+use crate::ocf::log::{self, utc};
 
 pub use super::hung::culprit;
 
 const DIR: &str = "/var/log/ocf-san";
 
 /// What is stuck.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Case {
     /// `LIO(lun1)`.
     pub who: String,
@@ -32,6 +33,8 @@ pub struct Case {
     pub note: String,
     /// Its worker.
     pub pid: i32,
+    /// What may be held, at the first look.
+    pub suspects: Suspects,
 }
 
 /// What was seen.
@@ -68,10 +71,13 @@ impl Evidence {
         evidence
     }
 
-    /// To the kernel log, as much as it takes: the beginning, several lines to a record.
+    /// To the kernel log, as much as it takes: the beginning, several lines to a record. Only the first goes to the consoles.
     pub fn to_kernel_log(&self, kmsg: &KernelLog) {
-        for record in packed(&self.lines).into_iter().take(KernelLog::RECORDS) {
-            kmsg.say(&record);
+        let records = packed(&self.lines);
+        let (headline, rest) = records.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+        kmsg.cry(headline);
+        for record in rest.iter().take(KernelLog::RECORDS - 1) {
+            kmsg.say(record);
         }
     }
 
@@ -82,6 +88,7 @@ impl Evidence {
             let name = format!("hang-{}-{year:04}{month:02}{day:02}T{}Z.txt", case.file, time.replace(':', ""));
             let dir = root.dir(DIR);
             let text = self.lines.join("\n") + "\n";
+            log::write_files();
             let written = dir.create_all(0o700).and_then(|()| dir.replace_file(&name, text.as_bytes()));
             for line in self.lines.iter().take(KernelLog::RECORDS) {
                 tracing::error!("{line}");
@@ -119,7 +126,7 @@ fn records_may_grow(last: &str, lines: &[String]) -> bool {
 
 fn seen_by_a_child(root: &Root, pid: i32, noreboot: &Path, deadline: Deadline) -> String {
     let Ok((mut read, mut write)) = pipe() else { return String::new() };
-    let setup = Setup { dies_with_parent: true, stderr: None, keep: keep(&write) };
+    let setup = Setup { dies_with_parent: true, keep: keep(&write), ..Setup::default() };
     let looker = Child::fork(setup, move || {
         look(root, pid, noreboot, |line| {
             let _ = writeln!(write, "{line}");
@@ -139,11 +146,21 @@ fn seen_by_a_child(root: &Root, pid: i32, noreboot: &Path, deadline: Deadline) -
     String::from_utf8_lossy(&text).into_owned()
 }
 
+/// Whether the file that forbids a reboot is there; `None` when the disk does not say. May hang. One that can not be reached for want of
+/// permission, or through a loop of links, was put there by someone.
+#[must_use]
+pub fn is_forbidden(root: &Root, noreboot: &Path) -> Option<bool> {
+    match root.dir(noreboot).file_size().map_err(|e| e.errno()) {
+        Ok(_) | Err(Some(libc::EACCES | libc::EPERM | libc::ELOOP)) => Some(true),
+        Err(Some(libc::ENOENT | libc::ENOTDIR)) => Some(false),
+        Err(_) => None,
+    }
+}
+
 /// In the child: what matters most first, what may hang last.
 fn look(root: &Root, pid: i32, noreboot: &Path, mut say: impl FnMut(String)) {
-    let noreboot = root.path(noreboot);
-    if let Ok(is_there) = noreboot.try_exists() {
-        say(format!("{FORBIDDEN}{}", if is_there { "yes" } else { "no" }));
+    if let Some(is) = is_forbidden(root, noreboot) {
+        say(format!("{FORBIDDEN}{}", if is { "yes" } else { "no" }));
     }
     if let Some(culprit) = culprit(root) {
         say(format!("{CULPRIT}{culprit}"));
@@ -187,5 +204,10 @@ mod tests {
         assert_eq!(look(), ["forbidden=no"]);
         root.dir("/etc/ha.d").set("noreboot", "").unwrap();
         assert_eq!(look(), ["forbidden=yes"]);
+        root.dir("/etc/ha.d").unlink("noreboot").unwrap();
+        std::os::unix::fs::symlink("noreboot", root.path("/etc/ha.d/noreboot")).unwrap();
+        assert_eq!(look(), ["forbidden=yes"], "a loop is not nothing");
+        let long = Path::new("/etc/ha.d").join("x".repeat(300));
+        assert_eq!(is_forbidden(&root, &long), None, "neither yes nor no");
     }
 }

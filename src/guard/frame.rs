@@ -14,7 +14,9 @@ const HEAD: usize = 3;
 pub enum Frame {
     /// What is being done now.
     Progress(String),
-    /// The answer. Nothing follows it.
+    /// Whether the file that forbids a reboot is there, looked at before anything else.
+    Forbidden(bool),
+    /// The answer. Nothing of weight follows it.
     Answer(Answer),
 }
 
@@ -24,10 +26,11 @@ impl Frame {
     /// # Errors
     /// The supervisor is gone.
     pub fn send(&self, mut to: impl Write) -> io::Result<()> {
+        let flag = |is: bool| if is { 'y' } else { 'n' };
         let (kind, text) = match self {
             Self::Progress(text) => (b'p', text.clone()),
+            Self::Forbidden(is) => (b'f', flag(*is).to_string()),
             Self::Answer(answer) => {
-                let flag = |is: bool| if is { 'y' } else { 'n' };
                 let reason = answer.reason.as_deref().unwrap_or_default();
                 (b'a', format!("{} {}{} {reason}", answer.code as u8, flag(answer.stuck), flag(answer.reason.is_some())))
             }
@@ -66,6 +69,7 @@ impl Iterator for Frames {
             self.pending.drain(..end);
             match head[0] {
                 b'p' => return Some(Frame::Progress(text)),
+                b'f' => return Some(Frame::Forbidden(text == "y")),
                 b'a' => {
                     if let Some(answer) = parse_answer(&text) {
                         return Some(Frame::Answer(answer));
@@ -101,6 +105,8 @@ mod tests {
     #[test]
     fn frames_survive_being_torn_and_joined() {
         let all = [
+            Frame::Forbidden(true),
+            Frame::Forbidden(false),
             Frame::Progress("disable iqn.2016-12.net.example:t1".to_owned()),
             Frame::Answer(Answer { code: Code::Degraded, reason: Some("two words".to_owned()), stuck: true }),
             Frame::Progress(String::new()),

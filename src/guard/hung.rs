@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::kernel::attr::{Dir, Root};
-use crate::kernel::identity::Stat;
+use crate::kernel::task::Task;
 
 /// The kernel threads of an iSCSI target, in D state or not.
 const TARGET_THREADS: [&str; 4] = ["iscsi_np", "iscsi_trx", "iscsi_ttx", "target_"];
@@ -67,7 +67,7 @@ pub fn tasks_in_trouble(root: &Root, but: i32, mut say: impl FnMut(String)) {
     let pids = proc.dirs().unwrap_or_default();
     for pid in pids.iter().filter(|name| name.parse::<i32>().is_ok_and(|pid| pid != but)) {
         for (tid, dir, stat) in threads(&proc.dir(pid)) {
-            if stat.state == 'D' || TARGET_THREADS.iter().any(|name| stat.name.starts_with(name)) {
+            if stat.state == 'D' || TARGET_THREADS.iter().any(|name| stat.comm.starts_with(name)) {
                 say(describe(&tid, &dir, &stat));
             }
         }
@@ -108,19 +108,19 @@ fn device(sys: &Dir, kernel_name: String) -> Device {
     }
 }
 
-fn threads(process: &Dir) -> Vec<(String, Dir, Stat)> {
+fn threads(process: &Dir) -> Vec<(String, Dir, Task)> {
     let task = process.dir("task");
     let tids = task.dirs().unwrap_or_default();
     let with_stat = |tid: String| {
         let dir = task.dir(&tid);
-        let stat = dir.read("stat").ok()?.parse().ok()?;
+        let stat = Task::at(&dir).ok()??;
         Some((tid, dir, stat))
     };
     tids.into_iter().filter_map(with_stat).collect()
 }
 
-fn describe(tid: &str, dir: &Dir, stat: &Stat) -> String {
-    let mut line = format!("{tid} ({}) {}", stat.name, stat.state);
+fn describe(tid: &str, dir: &Dir, stat: &Task) -> String {
+    let mut line = format!("{tid} ({}) {}", stat.comm, stat.state);
     let place = dir.read_opt("wchan").ok().flatten().filter(|place| !matches!(place.as_str(), "" | "0"));
     if let Some(place) = place {
         let _ = write!(line, " in {place}");

@@ -17,17 +17,41 @@ pub struct Files {
     base: String,
 }
 
+/// What a worker was at. Each has a record of its own, so that none takes the place of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something that changes the machine.
+    Change,
+    /// A cheap monitor, or whatever else only looks.
+    Look,
+    /// A monitor above the cheap level.
+    DeepLook,
+}
+
+impl Kind {
+    /// The most serious first.
+    const ALL: [Self; 3] = [Self::Change, Self::Look, Self::DeepLook];
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Change => "worker",
+            Self::Look => "monitor",
+            Self::DeepLook => "deep-monitor",
+        }
+    }
+}
+
 /// A worker, written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
+    /// What it was at.
+    pub kind: Kind,
     /// The worker.
     pub worker: Identity,
     /// The process id of its supervisor.
     pub supervisor: i32,
     /// What it was called for.
     pub action: String,
-    /// Whether it is a monitor above the cheap level.
-    pub is_deep: bool,
     /// What it was doing, if that is known.
     pub note: String,
 }
@@ -41,18 +65,16 @@ impl Record {
     }
 
     fn to_text(&self) -> String {
-        let depth = if self.is_deep { "deep" } else { "plain" };
         let note = self.note.replace('\n', " ");
-        format!("{} {} {} {depth} {}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
+        format!("{} {} {} {}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
     }
 
-    fn from_text(text: &str) -> Option<Self> {
+    fn from_text(kind: Kind, text: &str) -> Option<Self> {
         let (head, note) = text.split_once('\n').unwrap_or((text, ""));
         let mut words = head.split(' ');
         let worker = Identity { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? };
         let supervisor = words.next()?.parse().ok()?;
-        let is_deep = words.next()? == "deep";
-        Some(Self { worker, supervisor, is_deep, action: words.next()?.to_owned(), note: note.trim_end().to_owned() })
+        Some(Self { kind, worker, supervisor, action: words.next()?.to_owned(), note: note.trim_end().to_owned() })
     }
 }
 
@@ -63,22 +85,30 @@ impl Files {
         Self { dir: root.dir(env.state_dir()), base: format!("ocf-san.{agent}-{}", file_name(env.instance())) }
     }
 
-    /// The worker that an earlier call left behind. The record of one that has ended is removed.
+    /// The worker that an earlier call left behind, of several the one that was at the most serious. The record of one that has ended
+    /// is removed.
     #[must_use]
     pub fn left_behind(&self) -> Option<(Record, Alive)> {
-        let record = self.record()?;
-        let alive = record.worker.alive();
-        if alive.is_none() {
-            self.forget();
-        }
-        alive.filter(|alive| alive.parent != record.supervisor).map(|alive| (record, alive))
+        Kind::ALL.into_iter().find_map(|kind| {
+            let record = self.record(kind)?;
+            let alive = record.worker.alive();
+            if alive.is_none() {
+                self.forget(kind);
+            }
+            alive.filter(|alive| alive.parent != record.supervisor).map(|alive| (record, alive))
+        })
     }
 
     /// What is written down, whatever it is worth.
     #[must_use]
-    pub fn record(&self) -> Option<Record> {
+    pub fn record(&self, kind: Kind) -> Option<Record> {
         // One system call when there is none, which is what a monitor pays.
-        Record::from_text(&self.dir.read_opt(self.record_name()).ok()??)
+        let text = self.dir.read_opt(self.record_name(kind)).ok()??;
+        let record = Record::from_text(kind, &text);
+        if record.is_none() {
+            self.forget(kind);
+        }
+        record
     }
 
     /// Writes a worker down.
@@ -87,12 +117,12 @@ impl Files {
     /// The state directory can not be written.
     pub fn write(&self, record: &Record) -> Result<()> {
         self.dir.create_all(0o755)?;
-        self.dir.replace_file(&self.record_name(), record.to_text().as_bytes())
+        self.dir.replace_file(&self.record_name(record.kind), record.to_text().as_bytes())
     }
 
     /// Removes the record.
-    pub fn forget(&self) {
-        let _ = self.dir.unlink(&self.record_name());
+    pub fn forget(&self, kind: Kind) {
+        let _ = self.dir.unlink(&self.record_name(kind));
     }
 
     /// Takes the lock that is held during a change. Waits for it without limit: the supervisor has one. `say` is told whom it waits
@@ -102,14 +132,14 @@ impl Files {
     /// The lock file can not be opened.
     pub fn lock(&self, say: &dyn Fn(&str)) -> Result<Lock> {
         let name = format!("{}.lock", self.base);
-        Lock::take(&self.dir, &name, || match self.record() {
+        Lock::take(&self.dir, &name, || match self.record(Kind::Change) {
             Some(holder) => say(&format!("waiting for the {} that pid {} is doing", holder.action, holder.worker.pid)),
             None => say(&format!("waiting for the lock {name}")),
         })
     }
 
-    fn record_name(&self) -> String {
-        format!("{}.worker", self.base)
+    fn record_name(&self, kind: Kind) -> String {
+        format!("{}.{}", self.base, kind.ending())
     }
 }
 
@@ -130,19 +160,19 @@ mod tests {
     }
 
     fn record_of(worker: Identity, supervisor: i32) -> Record {
-        Record { worker, supervisor, action: "stop".to_owned(), is_deep: false, note: "disable iqn.x".to_owned() }
+        Record { kind: Kind::Change, worker, supervisor, action: "stop".to_owned(), note: "disable iqn.x".to_owned() }
     }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let (_keep, files) = files();
-        assert_eq!(files.record(), None);
+        assert_eq!(files.record(Kind::Change), None);
         let record = record_of(Identity { pid: 12, start: 34 }, 56);
         files.write(&record).unwrap();
-        assert_eq!(files.record(), Some(record.clone()));
+        assert_eq!(files.record(Kind::Change), Some(record.clone()));
         assert_eq!(record.describe(), "an earlier stop (pid 12) is stuck in the kernel: disable iqn.x");
-        files.forget();
-        assert_eq!(files.record(), None);
+        files.forget(Kind::Change);
+        assert_eq!(files.record(Kind::Change), None);
     }
 
     #[test]
@@ -154,10 +184,23 @@ mod tests {
         assert!(files.left_behind().is_none(), "it is being supervised");
         files.write(&record_of(me, parent + 1)).unwrap();
         assert!(files.left_behind().is_some());
-        assert!(files.record().is_some());
+        assert!(files.record(Kind::Change).is_some());
         files.write(&record_of(Identity { start: me.start + 1, ..me }, parent)).unwrap();
         assert!(files.left_behind().is_none(), "another process has its number now");
-        assert_eq!(files.record(), None, "and the record is gone");
+        assert_eq!(files.record(Kind::Change), None, "and the record is gone");
+    }
+
+    #[test]
+    fn a_change_and_a_monitor_that_hang_are_both_remembered_and_the_change_comes_first() {
+        let (_keep, files) = files();
+        let record = record_of(Identity::of_self().unwrap(), 1);
+        let kind_left = || files.left_behind().map(|(record, _)| record.kind);
+        for kind in [Kind::DeepLook, Kind::Look, Kind::Change] {
+            files.write(&Record { kind, ..record.clone() }).unwrap();
+            assert_eq!(kind_left(), Some(kind));
+        }
+        files.forget(Kind::Change);
+        assert_eq!(kind_left(), Some(Kind::Look));
     }
 
     #[test]

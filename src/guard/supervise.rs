@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use nix::unistd::Pid;
-
-use super::budget::Budget;
+use super::budget::{Budget, DEATH, LEAST_TRY};
 use super::escalate::Preparation;
 use super::evidence::Case;
-use super::record::{Files, Record, file_name};
+use super::held::Suspects;
+use super::record::{Files, Kind, Record, file_name};
 use super::watch::{Seen, Watched};
-use super::worker::Task;
+use super::worker::{Task, changes};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
-use crate::kernel::identity::{Alive, Dying, Identity};
+use crate::kernel::identity::{Alive, Identity};
 use crate::kernel::process::Ending;
 use crate::ocf::env::{Env, Params};
 use crate::ocf::error::Code;
-use crate::ocf::log;
 use crate::ocf::run::{Answer, Level};
 use crate::ocf::spec::AgentSpec;
 
 /// How long a worker that has answered gets to end.
 const SETTLE: Duration = Duration::from_millis(300);
+/// How long a worker that an earlier call left behind gets to end before it is called stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Does `action` in a worker and answers before the time-out that Pacemaker gave.
 ///
@@ -29,8 +29,10 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// second one is put beside it. A stop that is stuck leads to what `on_stop_hang` says, if the agent has that parameter.
 #[must_use]
 pub fn call(spec: &'static AgentSpec, action: &str, params: &Params, env: &Env, root: &Root) -> Answer {
-    let preparation = (action == "stop" && Preparation::is_for(spec)).then(|| Preparation::new(root, params));
-    let budget = Budget::new(spec, action, env, root, preparation.is_some());
+    let may_escalate = action == "stop" && Preparation::is_for(spec);
+    // Before the preparation, which takes its time too.
+    let budget = Budget::new(spec, action, env, root, may_escalate);
+    let preparation = may_escalate.then(|| Preparation::new(root, params));
     let files = Files::new(root, env, spec.name);
     let call = Call { spec, action, params, env, root, preparation, budget, files };
     match call.files.left_behind() {
@@ -51,98 +53,159 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// What is done although a worker of an earlier call hangs in the kernel.
+    /// What is done although a worker of an earlier call may hang in the kernel.
     fn run_beside(&self, record: &Record, alive: &Alive) -> Answer {
-        let is_monitor = record.action == "monitor" || record.action == "status";
-        match self.action {
-            // The read hangs, what is cheap need not. Should that hang too, it is the one that is written down, and the last.
-            "monitor" | "status" if is_monitor && record.is_deep => {
+        alive.kill();
+        let looks = matches!(self.action, "monitor" | "status");
+        match (record.kind, self.action) {
+            // The read hangs, what is cheap need not. Should that hang too, no further one is put beside it.
+            (Kind::DeepLook, _) if looks => {
                 degraded(self.run(&self.env.clone().with("OCF_CHECK_LEVEL", "0")), &record.describe())
             }
             // A monitor holds no lock and changes nothing: taking the resource away may be what frees it.
-            "stop" if is_monitor => self.run(self.env),
-            "stop" if alive.ends_by(self.budget.kill) => self.run(self.env),
-            "stop" if Dying::new(Pid::from_raw(record.worker.pid)).is_held() => self.stuck(record.worker.pid, &record.describe()),
-            _ => late(record.describe()),
+            (Kind::Look | Kind::DeepLook, action) if action != "start" && !looks => self.run(self.env),
+            (_, "stop") => self.stop_behind(record, alive),
+            _ if alive.ends_by(Deadline::after(PATIENCE.min(self.budget.timeout / 3))) => self.run(self.env),
+            _ => failure(record.describe()),
         }
     }
 
+    /// A stop for which an earlier change is in the way: it waits for that as long as it would for its own worker.
+    fn stop_behind(&self, record: &Record, alive: &Alive) -> Answer {
+        let had = self.budget.kill.remaining();
+        let has_ended = alive.ends_by(self.budget.kill);
+        if has_ended && self.budget.end.remaining() < self.budget.timeout / 3 {
+            return failure(format!("no time left after waiting for the {} that pid {} did", record.action, record.worker.pid));
+        }
+        if has_ended {
+            return self.run(self.env);
+        }
+        let Some(preparation) = &self.preparation else { return failure(record.describe()) };
+        let _ = alive.ends_by(self.budget.end.within(DEATH));
+        let suspects = Suspects::of_process(self.root, record.worker.pid);
+        let stuck = self.stuck(preparation, record.worker.pid, &record.describe(), suspects, had, None);
+        stuck.unwrap_or_else(|| failure(record.describe()))
+    }
+
     fn run(&self, env: &Env) -> Answer {
+        let had = self.budget.kill.remaining();
         let warnings = self.preparation.as_ref().map(|p| p.warnings.as_slice()).unwrap_or_default();
         let (spec, action, params, root) = (self.spec, self.action, self.params, self.root);
-        let task = Task { spec, action, params, env, root, files: &self.files, deadline: self.budget.worker, warnings };
-        match Watched::start(task) {
-            Ok(watched) => self.conclude(watched, env),
+        let noreboot = self.preparation.as_ref().map(|p| p.noreboot.as_path());
+        let (deadline, least) = (self.budget.worker, self.budget.timeout / 3);
+        let task = Task { spec, action, params, env, root, files: &self.files, deadline, least, noreboot, warnings };
+        match Watched::start(task, self.budget.end.share(0.33)) {
+            Ok(watched) => self.conclude(watched, env, had),
             Err(e) => failure(format!("{}: no worker: {e}", self.action)),
         }
     }
 
-    fn conclude(&self, mut watched: Watched, env: &Env) -> Answer {
-        match watched.watch(self.budget.kill) {
-            Ok(Seen::Answer(answer)) => {
-                let is_stop_stuck = answer.stuck && self.preparation.is_some();
-                if !watched.ends_by(Deadline::after(SETTLE).min(self.budget.end)) {
-                    self.leave_behind(&watched, env);
-                }
-                if is_stop_stuck {
-                    return self.stuck(watched.pid().as_raw(), answer.reason.as_deref().unwrap_or(&watched.note));
-                }
-                answer
-            }
-            Ok(Seen::End(ending)) => failure(format!("{} worker {}{}", self.action, how(ending), watched.last_words())),
-            Ok(Seen::Nothing) => {
-                watched.kill();
-                let dying = Dying::new(watched.pid());
-                let has_ended = watched.ends_by(self.budget.end.share(0.3).within(Duration::from_secs(1)));
-                if !has_ended {
-                    self.leave_behind(&watched, env);
-                }
-                if !has_ended && dying.is_held() {
-                    return self.stuck(watched.pid().as_raw(), &watched.note);
-                }
-                let at = if watched.note.is_empty() { String::new() } else { format!(", was doing: {}", watched.note) };
-                late(format!("{} did not finish within its {} s{at}", self.action, self.budget.timeout.as_secs_f64()))
-            }
+    fn conclude(&self, mut watched: Watched, env: &Env, had: Duration) -> Answer {
+        let mut answer = match watched.watch(self.budget.kill) {
+            Ok(Seen::Answer(answer)) => Some(answer),
+            Ok(Seen::Nothing) => None,
+            Ok(Seen::End(ending)) => return failure(format!("{} worker {}{}", self.action, how(ending), watched.last_words())),
             Err(e) => {
                 watched.kill();
-                failure(format!("{}: worker lost: {e}", self.action))
+                return failure(format!("{}: worker lost: {e}", self.action));
             }
+        };
+        let is_stuck = answer.as_ref().is_none_or(|a| a.stuck && self.preparation.is_some());
+        if is_stuck {
+            watched.kill();
+        }
+        let has_ended = watched.ends_by(self.budget.end.within(if is_stuck { DEATH } else { SETTLE }));
+        if !has_ended {
+            self.leave_behind(&watched, env);
+        }
+        if answer.is_none() {
+            answer = watched.take_frames();
+        }
+        match answer {
+            Some(answer) if !(answer.stuck && self.preparation.is_some()) => answer,
+            answer => self.hung(&mut watched, answer, has_ended, had),
         }
     }
 
-    /// Something sits in the kernel and no signal ends it.
-    fn stuck(&self, pid: i32, note: &str) -> Answer {
-        let note = if note.is_empty() { "no progress reported" } else { note };
-        let Some(preparation) = &self.preparation else {
-            return Answer { stuck: true, ..failure(format!("{} stuck in the kernel: {note}", self.action)) };
+    /// A worker that did not answer, or a stop's that says it is stuck; SIGKILL has been sent.
+    fn hung(&self, watched: &mut Watched, answer: Option<Answer>, has_ended: bool, had: Duration) -> Answer {
+        let pid = watched.pid().as_raw();
+        // Threads that hang do so on their way out too. When all of them are gone, what the worker left may still be there.
+        let suspects = match (has_ended, &answer) {
+            (false, _) => Suspects::of_process(self.root, pid),
+            (true, Some(_)) => Suspects::of_the_target(self.root),
+            (true, None) => Suspects::none(),
         };
+        let note = answer.as_ref().and_then(|answer| answer.reason.as_deref()).unwrap_or(&watched.note);
+        if let Some(preparation) = self.preparation.as_ref().filter(|_| !suspects.is_empty()) {
+            let stuck = self.stuck(preparation, pid, note, suspects, had, watched.was_forbidden);
+            return stuck.unwrap_or_else(|| self.late(answer, &watched.note));
+        }
+        if suspects.any_waits() {
+            let note = if note.is_empty() { "no progress reported" } else { note };
+            return Answer { stuck: true, ..failure(format!("{} stuck in the kernel: {note}", self.action)) };
+        }
+        self.late(answer, &watched.note)
+    }
+
+    /// The worker's own reason, or that it was not done in time. Nothing is stuck.
+    fn late(&self, answer: Option<Answer>, note: &str) -> Answer {
+        if let Some(answer) = answer {
+            return Answer { stuck: false, ..answer };
+        }
+        let at = if note.is_empty() { String::new() } else { format!(", was doing: {note}") };
+        failure(format!("{} did not finish within its {} s{}{at}", self.action, self.budget.timeout.as_secs_f64(), self.hint()))
+    }
+
+    /// For whoever wrote seconds.
+    fn hint(&self) -> &'static str {
+        if self.budget.timeout < Duration::from_secs(1) { " (CRM_meta_timeout is in milliseconds)" } else { "" }
+    }
+
+    /// A stop for which something may sit in the kernel that no signal ends; `None` when it turns out that nothing does.
+    fn stuck(
+        &self,
+        preparation: &Preparation,
+        pid: i32,
+        note: &str,
+        suspects: Suspects,
+        had: Duration,
+        was_forbidden: Option<bool>,
+    ) -> Option<Answer> {
+        let note = if note.is_empty() { "no progress reported" } else { note };
+        if !self.budget.can_prove {
+            let timeout = self.budget.timeout.as_secs_f64();
+            return Some(failure(format!("stop: no reboot with a time-out of only {timeout} s{}: {note}", self.hint())));
+        }
+        if had < LEAST_TRY {
+            return Some(failure(format!("stop: no reboot after a try of only {:.1} s: {note}", had.as_secs_f64())));
+        }
         let (who, file) = (self.env.instance(), file_name(self.env.instance()));
         let case = Case {
             who: format!("{}({who})", self.spec.name),
             file: format!("{}-{file}", self.spec.name),
             note: note.to_owned(),
             pid,
+            suspects,
         };
-        preparation.escalate(self.root, &case, self.budget.end)
+        preparation.escalate(self.root, &case, was_forbidden, self.budget.end)
     }
 
     /// Writes down a worker that does not end, for the next call.
     fn leave_behind(&self, watched: &Watched, env: &Env) {
         let Ok(worker) = Identity::of(watched.pid()) else { return };
-        let is_deep = matches!(self.action, "monitor" | "status") && env.level() > Level::Cheap;
+        let kind = match self.action {
+            action if changes(action) => Kind::Change,
+            "monitor" | "status" if env.level() > Level::Cheap => Kind::DeepLook,
+            _ => Kind::Look,
+        };
         let (supervisor, note) = (nix::unistd::getpid().as_raw(), watched.note.clone());
-        let _ = self.files.write(&Record { worker, supervisor, action: self.action.to_owned(), is_deep, note });
+        let _ = self.files.write(&Record { kind, worker, supervisor, action: self.action.to_owned(), note });
     }
 }
 
 fn failure(reason: String) -> Answer {
     Answer { code: Code::Generic, reason: Some(reason), stuck: false }
-}
-
-/// A failure that may well come from a disk that hangs. So from here on nothing is written to one.
-fn late(reason: String) -> Answer {
-    log::leave_files_alone();
-    failure(reason)
 }
 
 /// A good answer with a doubt.

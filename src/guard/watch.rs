@@ -11,10 +11,12 @@ use nix::unistd::Pid;
 use super::frame::{Frame, Frames};
 use super::worker::Task;
 use crate::deadline::Deadline;
-use crate::kernel::process::{Child, Ending, PipeEnd, Setup, keep, pipe};
+use crate::kernel::process::{Child, Ending, PipeEnd, Setup, keep, pipe, wait_writable};
 use crate::ocf::run::Answer;
 
 const EXIT_REASON: &str = "ocf-exit-reason:";
+/// What a pipe that takes anything takes without blocking (`PIPE_BUF`, pipe(7)).
+const LONGEST_LINE: usize = 4096;
 
 /// What the supervisor saw of the worker.
 #[derive(Debug)]
@@ -38,20 +40,23 @@ pub struct Watched {
     last_line: String,
     /// What it was doing last.
     pub note: String,
+    /// What it saw of the file that forbids a reboot.
+    pub was_forbidden: Option<bool>,
 }
 
 impl Watched {
-    /// Forks it.
+    /// Forks it; while there is no room for a further process, again and again until `retry`.
     ///
     /// # Errors
     /// No further process or file.
-    pub fn start(task: Task) -> io::Result<Self> {
+    pub fn start(task: Task, retry: Deadline) -> io::Result<Self> {
         let (from_worker, write) = pipe()?;
         let (stderr, write_stderr) = pipe()?;
-        let setup = Setup { dies_with_parent: true, stderr: Some(write_stderr), keep: keep(&write) };
+        let setup = Setup { dies_with_parent: true, stderr: Some(write_stderr), keep: keep(&write), retry: Some(retry) };
         let child = Child::fork(setup, move || task.work(write))?;
         let (pipe, stderr, none) = (Some(from_worker), Some(stderr), String::new);
-        Ok(Self { child, pipe, frames: Frames::default(), stderr, line: Vec::new(), last_line: none(), note: none() })
+        let (frames, line) = (Frames::default(), Vec::new());
+        Ok(Self { child, pipe, frames, stderr, line, last_line: none(), note: none(), was_forbidden: None })
     }
 
     /// Its process id.
@@ -81,7 +86,9 @@ impl Watched {
                 return Ok(self.take_frames().map_or(Seen::End(ending), Seen::Answer));
             }
             if deadline.is_past() {
-                return Ok(Seen::Nothing);
+                // It may have written more than one read takes in.
+                self.take_rest();
+                return Ok(self.take_frames().map_or(Seen::Nothing, Seen::Answer));
             }
         }
     }
@@ -158,18 +165,25 @@ impl Watched {
         Ok(has_come)
     }
 
-    fn take_frames(&mut self) -> Option<Answer> {
+    /// The answer, if one has been taken in.
+    pub fn take_frames(&mut self) -> Option<Answer> {
         for frame in self.frames.by_ref() {
             match frame {
                 Frame::Progress(note) => self.note = note,
+                Frame::Forbidden(is) => self.was_forbidden = Some(is),
                 Frame::Answer(answer) => return Some(answer),
             }
         }
         None
     }
 
-    /// Hands complete lines on, but for an exit reason: of that there is one, and the answer has it.
+    /// Hands complete lines on, but for an exit reason: of that there is one, and the answer has it. A line that is too long to be
+    /// written at once is cut.
     fn hand_on_lines(&mut self) {
+        if self.line.len() >= LONGEST_LINE && !self.line.contains(&b'\n') {
+            self.line.truncate(LONGEST_LINE - 1);
+            self.line.push(b'\n');
+        }
         let Some(end) = self.line.iter().rposition(|b| *b == b'\n') else { return };
         let lines: Vec<u8> = self.line.drain(..=end).collect();
         for line in lines.split_inclusive(|b| *b == b'\n') {
@@ -177,7 +191,7 @@ impl Watched {
             let reason = text.strip_prefix(EXIT_REASON);
             reason.unwrap_or(&text).trim().clone_into(&mut self.last_line);
             if reason.is_none() {
-                hand_on(line);
+                line.chunks(LONGEST_LINE).for_each(hand_on);
             }
         }
     }
@@ -211,8 +225,7 @@ fn read_some<'b>(pipe: &mut Option<PipeEnd>, chunk: &'b mut [u8]) -> io::Result<
 /// To our own standard error, unless whoever reads that does not: then it is lost, and we are not.
 fn hand_on(line: &[u8]) {
     let stderr = io::stderr();
-    let is_ready = poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], PollTimeout::ZERO).is_ok_and(|n| n > 0);
-    if is_ready {
+    if wait_writable(stderr.as_fd(), Deadline::after(Duration::ZERO)) {
         let _ = stderr.lock().write_all(line);
     }
 }

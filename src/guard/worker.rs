@@ -2,20 +2,27 @@
 
 use std::cell::RefCell;
 use std::panic;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::unistd::getppid;
 
+use super::evidence::is_forbidden;
 use super::frame::Frame;
-use super::record::{Files, Record};
+use super::record::{Files, Kind, Record};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::identity::Identity;
-use crate::kernel::process::PipeEnd;
+use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep};
 use crate::ocf::env::{Env, Params};
 use crate::ocf::error::{Code, OcfError};
+use crate::ocf::log;
 use crate::ocf::run::{Answer, Context, act};
 use crate::ocf::spec::AgentSpec;
+
+/// How long a stop waits for the first look at the file that forbids a reboot, which then goes on beside it.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What is to be done.
 #[derive(Clone, Copy)]
@@ -28,7 +35,11 @@ pub struct Task<'a> {
     pub files: &'a Files,
     /// By when the agent should have given up of its own accord.
     pub deadline: Deadline,
-    /// What went wrong before the fork, to be logged by someone who may hang on the log.
+    /// What may be left of the time-out, at the least, after waiting for another worker: with less, a stop does not begin.
+    pub least: Duration,
+    /// Of a stop that may lead to a reboot: the file that forbids that.
+    pub noreboot: Option<&'a Path>,
+    /// What went wrong before the fork.
     pub warnings: &'a [String],
 }
 
@@ -42,6 +53,11 @@ impl Task<'_> {
     pub fn work(&self, pipe: PipeEnd) {
         let pipe = Arc::new(pipe);
         report_panics(&pipe);
+        // Nobody's stop hangs because of a line in a log.
+        if self.action != "stop" {
+            log::write_files();
+        }
+        self.look_for_noreboot(&pipe);
         for warning in self.warnings {
             tracing::warn!("{warning}");
         }
@@ -54,8 +70,26 @@ impl Task<'_> {
             }
         };
         let answer = self.locked(&progress).unwrap_or_else(Answer::from);
+        let reason = answer.reason.clone().filter(|_| !matches!(answer.code, Code::Degraded | Code::DegradedPromoted));
         // A supervisor that is gone hears nothing, and there is nobody else to tell.
         let _ = Frame::Answer(answer).send(&*pipe);
+        if let Some(reason) = reason {
+            log::to_files(&reason);
+        }
+    }
+
+    /// By a child of its own, for what the file is on may hang, and the stop need not.
+    fn look_for_noreboot(&self, pipe: &PipeEnd) {
+        let Some(file) = self.noreboot else { return };
+        let setup = Setup { dies_with_parent: true, keep: keep(pipe), ..Setup::default() };
+        let looker = Child::fork(setup, || {
+            if let Some(is) = is_forbidden(self.root, file) {
+                let _ = Frame::Forbidden(is).send(pipe);
+            }
+        });
+        if let Ok(looker) = looker {
+            let _ = looker.wait(self.deadline.within(LOOK));
+        }
     }
 
     /// Under the lock when it is a change. The lock is held until this process ends, its last thread included.
@@ -65,18 +99,26 @@ impl Task<'_> {
         if !changes(self.action) {
             return Ok(act());
         }
-        match self.files.lock(progress) {
+        let waited_for = RefCell::new(None);
+        let say = |whom: &str| {
+            *waited_for.borrow_mut() = Some(whom.to_owned());
+            progress(whom);
+        };
+        match self.files.lock(&say) {
             Ok(lock) => std::mem::forget(lock),
             // A stop is not refused for want of a state directory.
             Err(e) if self.action == "stop" => tracing::warn!("{e}"),
             Err(e) => return Err(e.into()),
+        }
+        if let Some(whom) = waited_for.take().filter(|_| self.action == "stop" && self.deadline.remaining() < self.least) {
+            return Err(OcfError::new(Code::Generic, format_args!("no time left after {whom}")));
         }
         if let Err(e) = self.record() {
             tracing::warn!("{e}");
         }
         let answer = act();
         if !answer.stuck {
-            self.files.forget();
+            self.files.forget(Kind::Change);
         }
         Ok(answer)
     }
@@ -84,12 +126,13 @@ impl Task<'_> {
     fn record(&self) -> Result<(), OcfError> {
         let worker = Identity::of_self().map_err(|e| OcfError::new(Code::Generic, e))?;
         let (supervisor, action) = (getppid().as_raw(), self.action.to_owned());
-        self.files.write(&Record { worker, supervisor, action, is_deep: false, note: String::new() })?;
+        self.files.write(&Record { kind: Kind::Change, worker, supervisor, action, note: String::new() })?;
         Ok(())
     }
 }
 
-/// A panic is an answer too. Works with `panic = "abort"`, where nothing can be caught.
+/// A panic is an answer too. Works with `panic = "abort"`, where nothing can be caught; and ends here, for an abort would write a core
+/// to a disk that may hang.
 fn report_panics(pipe: &Arc<PipeEnd>) {
     let pipe = Arc::clone(pipe);
     panic::set_hook(Box::new(move |info| {
@@ -98,5 +141,6 @@ fn report_panics(pipe: &Arc<PipeEnd>) {
         let place = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
         let reason = Some(format!("internal error{place}: {}", text.unwrap_or("panic")));
         let _ = Frame::Answer(Answer { code: Code::Generic, reason, stuck: false }).send(&*pipe);
+        end_now(PANICKED);
     }));
 }

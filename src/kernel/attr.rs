@@ -51,6 +51,12 @@ impl Root {
     }
 }
 
+/// `/proc` of the running kernel, to ask about a process: no directory can imitate one. Touches nothing.
+#[must_use]
+pub fn running_proc() -> Dir {
+    Root::host().dir("/proc")
+}
+
 /// A directory of a kernel tree. Naming it touches nothing; the verbs act.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Dir {

@@ -26,9 +26,18 @@ impl KernelLog {
         open_sink(root, KMSG).map(Self)
     }
 
-    /// A critical record. That it is not taken is no error: there is nobody to tell.
+    /// A critical record: it goes to every console too. That it is not taken is no error: there is nobody to tell.
+    pub fn cry(&self, record: &str) {
+        self.put(2, record);
+    }
+
+    /// A record for whoever reads the log: on a serial console every line that is shown takes its time.
     pub fn say(&self, record: &str) {
-        let _ = (&self.0).write_all(format!("<2>ocf-san: {record}\n").as_bytes());
+        self.put(6, record);
+    }
+
+    fn put(&self, level: u8, record: &str) {
+        let _ = (&self.0).write_all(format!("<{level}>ocf-san: {record}\n").as_bytes());
     }
 }
 

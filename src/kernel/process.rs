@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,6 +16,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, getppid, setsid};
 
 use crate::deadline::Deadline;
+
+/// The exit code of a child that panicked.
+pub const PANICKED: i32 = 101;
 
 /// One end of a pipe.
 pub type PipeEnd = File;
@@ -39,6 +43,8 @@ pub struct Setup {
     pub stderr: Option<PipeEnd>,
     /// The only file descriptor above 2 that it keeps.
     pub keep: Option<RawFd>,
+    /// Until when to try again while there is no room for a further process.
+    pub retry: Option<Deadline>,
 }
 
 /// A forked child of ours.
@@ -51,15 +57,13 @@ pub struct Child {
 impl Child {
     /// Forks and runs `body` in the child: in a session of its own, with standard input and output on `/dev/null`, umask 022 and
     /// none of the parent's other files, so that it never keeps a pipe of the parent open. The child ends when `body` returns; its
-    /// exit code is 0, or 101 after a panic. In the parent `body` is dropped, and with it what it owns.
+    /// exit code is 0, or [`PANICKED`]. In the parent `body` is dropped, and with it what it owns.
     ///
     /// # Errors
-    /// No further process, or no pidfd (Linux before 5.3).
+    /// No further process, no pidfd (Linux before 5.3), or this process has more than one thread.
     pub fn fork(setup: Setup, body: impl FnOnce()) -> io::Result<Self> {
-        debug_assert!(is_single_threaded(), "fork in a process with threads");
         let parent = getpid();
-        // SAFETY: this process has one thread, so no lock is held by a thread that the child would not have.
-        match unsafe { fork() }? {
+        match fork_once(setup.retry)? {
             ForkResult::Parent { child } => match pidfd_open(child) {
                 Ok(pidfd) => Ok(Self { pid: child, pidfd }),
                 Err(e) => {
@@ -70,7 +74,7 @@ impl Child {
             ForkResult::Child => {
                 let ready = settle_in(setup, parent);
                 let done = ready.map(|()| catch_unwind(AssertUnwindSafe(body)).is_ok());
-                end_now(if matches!(done, Ok(true)) { 0 } else { 101 })
+                end_now(if matches!(done, Ok(true)) { 0 } else { PANICKED })
             }
         }
     }
@@ -153,6 +157,28 @@ pub fn wait_readable(fd: BorrowedFd, deadline: Deadline) -> io::Result<bool> {
     }
 }
 
+/// Whether what it leads to takes a line without blocking, by the deadline.
+#[must_use]
+pub fn wait_writable(fd: BorrowedFd, deadline: Deadline) -> bool {
+    loop {
+        match poll(&mut [PollFd::new(fd, PollFlags::POLLOUT)], PollTimeout::from(deadline.poll_millis())) {
+            Ok(0) | Err(Errno::EINTR) if !deadline.is_past() => {}
+            other => return other.is_ok_and(|n| n > 0),
+        }
+    }
+}
+
+/// SIGKILL by pidfd, which never hits another process that has got the number meanwhile.
+///
+/// # Errors
+/// It has ended, or is not ours to kill.
+pub fn kill_by(pidfd: BorrowedFd) -> io::Result<()> {
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the file descriptor is open, and a null pointer asks for the siginfo of kill(2).
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), libc::SIGKILL, none, 0) };
+    Ok(Errno::result(result).map(drop)?)
+}
+
 /// A pidfd of the process with this number.
 ///
 /// # Errors
@@ -178,6 +204,21 @@ pub fn die_with(parent: Pid) -> io::Result<()> {
 pub fn end_now(code: i32) -> ! {
     // SAFETY: _exit takes a number and does not return.
     unsafe { libc::_exit(code) }
+}
+
+fn fork_once(retry: Option<Deadline>) -> io::Result<ForkResult> {
+    if !is_single_threaded() {
+        return Err(io::Error::other("fork in a process with threads"));
+    }
+    loop {
+        // SAFETY: this process has one thread, so no lock is held by a thread that the child would not have.
+        match unsafe { fork() } {
+            Err(Errno::EAGAIN | Errno::ENOMEM) if retry.is_some_and(|until| !until.is_past()) => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            other => return Ok(other?),
+        }
+    }
 }
 
 fn settle_in(setup: Setup, parent: Pid) -> io::Result<()> {

@@ -64,11 +64,13 @@ impl std::os::fd::AsRawFd for Trigger {
     }
 }
 
-/// Reboots by the system call that `reboot -f` uses. Shuts devices down first, so it may hang.
+/// Reboots, or powers off, by the system call that `reboot -f` uses. Shuts devices down first, so it may hang.
 ///
 /// # Errors
 /// Not allowed.
-pub fn reboot() -> Result<()> {
+pub fn reboot(to_power_off: bool) -> Result<()> {
     use nix::sys::reboot::{RebootMode, reboot};
-    reboot(RebootMode::RB_AUTOBOOT).map(drop).map_err(|e| KernelError::new("call", "reboot(2)", e.into()))
+    reboot(if to_power_off { RebootMode::RB_POWER_OFF } else { RebootMode::RB_AUTOBOOT })
+        .map(drop)
+        .map_err(|e| KernelError::new("call", "reboot(2)", e.into()))
 }

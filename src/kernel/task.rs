@@ -1,6 +1,6 @@
-//! Kernel threads and what state they are in, from `/proc/PID/stat` (proc(5)).
+//! Processes, threads and kernel threads, and what state they are in, from `/proc/PID/stat` (proc(5)).
 
-use super::attr::Root;
+use super::attr::{Dir, Root};
 use super::error::Result;
 
 /// A task as its `stat` line shows it.
@@ -8,10 +8,14 @@ use super::error::Result;
 pub struct Task {
     /// Its number.
     pub pid: u32,
-    /// Its name.
+    /// Its name, at most 15 bytes but for kernel workers.
     pub comm: String,
     /// R, S, D, Z and so on.
     pub state: char,
+    /// The process id of its parent.
+    pub parent: i32,
+    /// CPU time it has used, in clock ticks; that of all threads in the case of a process.
+    pub cpu: u64,
     /// When it started, in clock ticks since boot: with the number, its identity.
     pub start_time: u64,
 }
@@ -20,10 +24,17 @@ impl Task {
     /// The task with this number; `None` when there is none.
     ///
     /// # Errors
-    /// Its `stat` can not be read or understood.
+    /// Its `stat` can not be read.
     pub fn read(root: &Root, pid: u32) -> Result<Option<Self>> {
-        let text = root.dir("/proc").dir(pid.to_string()).read_opt("stat");
-        match text {
+        Self::at(&root.dir("/proc").dir(pid.to_string()))
+    }
+
+    /// The task whose directory this is: `/proc/PID`, or `/proc/PID/task/TID` for one thread; `None` when it is gone.
+    ///
+    /// # Errors
+    /// Its `stat` can not be read.
+    pub fn at(dir: &Dir) -> Result<Option<Self>> {
+        match dir.read_opt("stat") {
             Ok(text) => Ok(text.and_then(|t| Self::parse(&t))),
             // The task ended between open and read.
             Err(e) if e.errno() == Some(libc::ESRCH) => Ok(None),
@@ -31,26 +42,34 @@ impl Task {
         }
     }
 
-    /// Reads a `stat` line. The name is in parentheses and may hold some itself.
+    /// Reads a `stat` line. The name is in parentheses and may hold blanks and parentheses itself: what follows starts after the last.
     #[must_use]
     pub fn parse(stat: &str) -> Option<Self> {
         let (pid, rest) = stat.split_once(" (")?;
         let (comm, rest) = rest.rsplit_once(") ")?;
-        let mut fields = rest.split(' ');
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let number = |n: usize| fields.get(n)?.parse::<u64>().ok();
         Some(Self {
             pid: pid.parse().ok()?,
             comm: comm.to_owned(),
-            state: fields.next()?.chars().next()?,
-            start_time: fields.nth(18)?.parse().ok()?,
+            state: fields.first()?.chars().next()?,
+            parent: fields.get(1)?.parse().ok()?,
+            cpu: number(11)? + number(12)?,
+            start_time: number(19)?,
         })
     }
 
     /// How often it has been put on a CPU; does not change while it waits. `None` when it is gone.
     #[must_use]
     pub fn runs(&self, root: &Root) -> Option<u64> {
-        let text = root.dir("/proc").dir(self.pid.to_string()).read("schedstat").ok()?;
-        text.split_whitespace().nth(2)?.parse().ok()
+        runs_at(&root.dir("/proc").dir(self.pid.to_string()))
     }
+}
+
+/// As [`Task::runs`], of the task whose directory this is.
+#[must_use]
+pub fn runs_at(dir: &Dir) -> Option<u64> {
+    dir.read("schedstat").ok()?.split_whitespace().nth(2)?.parse().ok()
 }
 
 /// The kernel threads that began at or after `since` (clock ticks since boot), youngest first: the kernel lists the children of kthreadd in
@@ -99,8 +118,9 @@ mod tests {
     fn a_stat_line_is_read_whatever_the_name() {
         let task = Task::parse(NP).unwrap();
         assert_eq!((task.pid, task.comm.as_str(), task.state, task.start_time), (812, "iscsi_np", 'D', 90210));
+        assert_eq!((task.parent, task.cpu), (2, 3));
         assert_eq!(Task::parse(&NP.replace("iscsi_np", "a) b (c")).unwrap().comm, "a) b (c");
-        assert_eq!(Task::parse("garbage"), None);
+        assert!(["garbage", "", "1 (x) S", "1 (x) "].iter().all(|text| Task::parse(text).is_none()));
     }
 
     #[test]

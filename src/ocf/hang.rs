@@ -37,7 +37,8 @@ pub static ON_STOP_HANG: Param<OnStopHang> = Param::or(
     "What a stuck stop leads to",
     "What to do when a stop is stuck in the kernel and no signal can end it: reboot (sysrq s, u, b), crash (sysrq s, u, c, for a crash \
      dump; b where no crash kernel is loaded and kernel.panic is 0), poweroff (sysrq s, u, o) or fail (report a failed stop and leave \
-     the rest to Pacemaker's fencing). Evidence is written down first.",
+     the rest to Pacemaker's fencing). Evidence is written down first. Needs a time-out of at least 5 s: within less a hang can not \
+     be told from a busy machine, and the stop only fails.",
 )
 .reloadable();
 
@@ -46,6 +47,8 @@ pub static NOREBOOT_FILE: Param<PathBuf> = Param::or(
     "noreboot_file",
     "/etc/ha.d/noreboot",
     "File that forbids the reboot",
-    "While this file exists a stuck stop is reported as failed and this node is not rebooted, whatever on_stop_hang says.",
+    "While this file exists a stuck stop is reported as failed and this node is not rebooted, whatever on_stop_hang says. It is looked \
+     for when the stop begins and again before anything drastic; the later look counts, unless the disk does not answer it. A file that \
+     may not be looked at (permission denied, a loop of links) counts as there, a disk that answers neither look as without.",
 )
 .reloadable();

@@ -5,17 +5,22 @@
 //! `OCF_RESKEY_trace_ra`) goes to a file of its own. Nothing is opened, and no system call made, before the first record; each record
 //! opens what it needs, so that a fork and a log rotation in between do no harm. No failure to log is ever an error.
 //!
+//! A regular file can block for as long as its disk hangs, so a process writes to none before it says [`write_files`], and the one that
+//! must answer in time never does: what it has to say goes to syslog, by a datagram that is dropped rather than waited for, and to stderr
+//! where there is no syslog, while there is room in that pipe.
+//!
 //! Times are UTC and say so: local time would mean reading `/etc/localtime` from a disk that may be what hangs. Syslog gets none and
 //! puts its own.
 
 use std::fmt::{self, Write as _};
 use std::fs::{self, OpenOptions};
 use std::io::{self, IsTerminal, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -23,27 +28,39 @@ use tracing::{Event, Level, Metadata, Subscriber, span};
 
 use super::env::Env;
 use super::reason;
+use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
+use crate::kernel::process::wait_writable;
 
-/// The target of records whose text stands on stderr already.
+/// The target of records whose text stands on stderr anyway.
 const ON_STDERR_ALREADY: &str = "ocf-exit-reason";
+/// The target of records for log files and nothing else.
+const FILES_ONLY: &str = "files-only";
 
-static FILES: AtomicBool = AtomicBool::new(true);
+/// What a pipe that takes anything takes without blocking (`PIPE_BUF`, pipe(7)).
+const AT_ONCE: usize = 4096;
+
+static FILES: AtomicBool = AtomicBool::new(false);
 
 /// Sends the records of this process where `env` says, from now on. Makes no system call.
 pub fn init(root: &Root, env: &Env, agent: &str, action: &str) {
     let _ = tracing::subscriber::set_global_default(Log::new(root, env, agent, action));
 }
 
-/// From now on this process logs to syslog and stderr only, neither of which blocks: for one that must answer while a disk hangs.
-pub fn leave_files_alone() {
-    FILES.store(false, Ordering::Relaxed);
+/// From now on this process writes to log files too: for one that may hang on them.
+pub fn write_files() {
+    FILES.store(true, Ordering::Relaxed);
 }
 
-/// Prints the exit reason, and logs it wherever stderr is not. In this order: a log file on a slow disk does not hold up the reason.
+/// A worker's reason, to log files only: its supervisor says it everywhere else.
+pub fn to_files(text: &str) {
+    tracing::error!(target: FILES_ONLY, "{}", reason::text(text));
+}
+
+/// Logs the exit reason wherever stderr is not, and prints it, last.
 pub fn exit_reason(env: &Env, text: &str) {
-    reason::print(env, text);
     tracing::error!(target: ON_STDERR_ALREADY, "{}", reason::text(text));
+    reason::print(env, text);
 }
 
 struct Log {
@@ -82,7 +99,7 @@ impl Log {
         }
     }
 
-    fn record(&self, level: Level, text: &str, on_stderr_already: bool) {
+    fn record(&self, level: Level, text: &str, target: &str) {
         let tag = format!("{}[{}]", self.tag, std::process::id());
         let (name, severity) = match level {
             Level::ERROR => ("ERROR", 3),
@@ -92,31 +109,34 @@ impl Log {
         };
         let (date, time) = utc(SystemTime::now());
         let line = format!("{} {time} UTC  {tag}:    {name}: {text}\n", syslog_date(date));
-        if let Some(path) = &self.trace_file {
-            self.append(path, &line);
-        }
         let is_debug = level > Level::INFO;
-        if is_debug && !self.debug {
-            return;
-        }
-        let stderr = || drop(io::stderr().write(format!("{tag}: {name}: {text}\n").as_bytes()));
-        if (self.on_a_terminal)() {
-            if !on_stderr_already {
-                stderr();
+        let is_wanted = self.debug || !is_debug;
+        let (mut is_written, mut is_traced) = (false, false);
+        if FILES.load(Ordering::Relaxed) {
+            if let Some(path) = &self.trace_file {
+                self.append(path, &line);
+                is_traced = true;
             }
+            let file = self.file.as_deref().filter(|_| !is_debug);
+            let debug_file = self.debug_file.as_deref().filter(|path| is_wanted && Some(*path) != file);
+            let files = file.into_iter().chain(debug_file).filter(|_| !(self.on_a_terminal)());
+            for path in files {
+                self.append(path, &line);
+                is_written = true;
+            }
+        }
+        if target == FILES_ONLY {
             return;
         }
-        if let Some(facility) = self.facility {
+        let syslog = self.facility.filter(|_| is_wanted && !(self.on_a_terminal)());
+        if let Some(facility) = syslog {
             self.syslog(&format!("<{}>{tag}: {name}: {text}", facility * 8 + severity));
+            is_written = true;
         }
-        let file = if is_debug { None } else { self.file.as_deref() };
-        let debug_file = self.debug_file.as_deref().filter(|path| Some(*path) != file);
-        for path in file.into_iter().chain(debug_file) {
-            self.append(path, &line);
-        }
-        let elsewhere = if is_debug { &self.debug_file } else { &self.file };
-        if self.facility.is_none() && elsewhere.is_none() && !on_stderr_already {
-            stderr();
+        let is_shown = is_wanted && ((self.on_a_terminal)() || !is_written);
+        let is_traced_here = self.trace_file.is_some() && !is_traced && !is_written;
+        if (is_shown || is_traced_here) && target != ON_STDERR_ALREADY {
+            to_stderr(&format!("{tag}: {name}: {text}\n"));
         }
     }
 
@@ -132,11 +152,8 @@ impl Log {
 
     /// Appends by one write to a file that is no symbolic link.
     fn append(&self, path: &Path, line: &str) {
-        if !FILES.load(Ordering::Relaxed) {
-            return;
-        }
         if path == Path::new("/dev/stderr") {
-            return drop(io::stderr().write(line.as_bytes()));
+            return to_stderr(line);
         }
         let path = self.root.path(path);
         let mut how = OpenOptions::new();
@@ -146,6 +163,14 @@ impl Log {
             _ => Err(e),
         });
         drop(file.and_then(|mut file| file.write(line.as_bytes())));
+    }
+}
+
+/// Dropped when nobody reads, rather than waited for.
+fn to_stderr(line: &str) {
+    let stderr = io::stderr();
+    if wait_writable(stderr.as_fd(), Deadline::after(Duration::ZERO)) {
+        drop(stderr.lock().write(line.as_bytes().get(..AT_ONCE).unwrap_or(line.as_bytes())));
     }
 }
 
@@ -161,8 +186,7 @@ impl Subscriber for Log {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text::default();
         event.record(&mut text);
-        let on_stderr_already = event.metadata().target() == ON_STDERR_ALREADY;
-        self.record(*event.metadata().level(), &text.line(), on_stderr_already);
+        self.record(*event.metadata().level(), &text.line(), event.metadata().target());
     }
 
     // Spans say nothing here: `enabled` refuses them all.
@@ -243,8 +267,6 @@ fn syslog_date((_, month, day): (u64, u64, u64)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     struct Bench {
@@ -257,6 +279,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir(dir.path().join("dev")).unwrap();
             let root = Root::fake(dir.path());
+            write_files();
             Self { dir, root }
         }
 

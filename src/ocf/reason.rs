@@ -1,8 +1,15 @@
 //! The exit reason: the one line by which a human learns, in `pcs status`, why an action failed.
 
 use std::io::Write;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::env::Env;
+use crate::deadline::Deadline;
+use crate::kernel::process::wait_writable;
+
+/// How long whoever reads stderr gets to make room.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The bytes of a reason that are shown. Pacemaker 2.1.5 cuts at 128 (`lib/services/services_linux.c`), wherever that falls.
 pub const MAX: usize = 120;
@@ -35,9 +42,13 @@ pub fn line(env: &Env, reason: &str) -> String {
     format!("{prefix}{}\n", text(reason))
 }
 
-/// Writes the line to stderr by one `write(2)`. That nobody reads it is no error.
+/// Writes the line to stderr by one `write(2)`. That nobody reads it is no error: whoever lets the pipe fill up gets no reason, but an
+/// answer.
 pub fn print(env: &Env, reason: &str) {
-    let _ = std::io::stderr().write(line(env, reason).as_bytes());
+    let stderr = std::io::stderr();
+    if wait_writable(stderr.as_fd(), Deadline::after(PATIENCE)) {
+        let _ = stderr.lock().write(line(env, reason).as_bytes());
+    }
 }
 
 #[cfg(test)]
