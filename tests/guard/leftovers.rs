@@ -1,0 +1,157 @@
+//! What is left behind, and what else can go wrong.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use ocf_san::deadline::Deadline;
+use ocf_san::guard::supervise;
+use ocf_san::kernel::process::{Child, Ending, Setup, pipe};
+use ocf_san::ocf::env::Params;
+use ocf_san::ocf::error::Code;
+
+use super::bench::*;
+use super::doer::*;
+
+pub fn an_answer_is_found_behind_many_notes_and_after_the_deadline() {
+    let bench = Bench::new();
+    let supervisor = Child::fork(Setup { dies_with_parent: true, ..Setup::default() }, || {
+        let env = Bench::env("start", "nap and tell", 2500, &[]);
+        let params = Params::check(&env, STORAGE.params).unwrap();
+        assert_eq!(supervise::call(&STORAGE, "start", &params, &env, &bench.root), SUCCESS);
+    });
+    let supervisor = supervisor.unwrap();
+    while !bench.record().exists() {
+        sleep(Duration::from_millis(5));
+    }
+    // As on a machine where nothing has its turn for seconds.
+    kill(supervisor.pid(), Signal::SIGSTOP).unwrap();
+    sleep(Duration::from_secs(3));
+    kill(supervisor.pid(), Signal::SIGCONT).unwrap();
+    assert_eq!(supervisor.wait(Deadline::after(Duration::from_secs(20))).unwrap(), Some(Ending::Exited(0)));
+}
+
+pub fn nobody_reading_standard_error_keeps_nobody_from_answering() {
+    let bench = Bench::new();
+    let (keep, write) = pipe().unwrap();
+    let caller = Child::fork(Setup { stderr: Some(write), dies_with_parent: true, ..Setup::default() }, || {
+        let env = Bench::env("start", "write much", 20_000, &[]);
+        assert_eq!(bench.call_of(&STORAGE, "start", &env), SUCCESS);
+        assert_eq!(bench.call("start", "write a long line", 20_000), SUCCESS);
+        ocf_san::ocf::reason::print(&env, "nobody will read this");
+    });
+    assert_eq!(caller.unwrap().wait(Deadline::after(Duration::from_secs(60))).unwrap(), Some(Ending::Exited(0)));
+    drop(keep);
+}
+
+pub fn a_worker_writes_log_files_and_that_of_a_stop_does_not() {
+    let bench = Bench::new();
+    let more = [("HA_LOGFILE", "/ha-log"), ("OCF_TRACE_RA", "1"), ("OCF_TRACE_FILE", "/trace")];
+    let env = |action| Bench::env(action, "fail", 20_000, &more);
+    ocf_san::ocf::log::init(&bench.root, &env("stop"), "Storage", "stop");
+    assert_eq!(bench.call_of(&STORAGE, "stop", &env("stop")).code, Code::Configured);
+    assert!(!bench.path("/ha-log").exists() && !bench.path("/trace").exists(), "nobody's stop hangs because of a line in a log");
+    assert_eq!(bench.call_of(&STORAGE, "start", &env("start")).code, Code::Configured);
+    let text = bench.text("/ha-log");
+    assert!(text.lines().count() == 1 && text.contains("  Storage(r1)[") && text.ends_with("ERROR: deed: wrong\n"), "{text}");
+}
+
+pub fn a_start_waits_a_while_for_what_was_left_behind() {
+    let (bench, tracer, _) = Bench::with_one_left_behind("monitor", "hang", &[]);
+    let _releaser = Child::fork(Setup::default(), || {
+        sleep(Duration::from_secs(1));
+        tracer.kill_group();
+    });
+    assert_eq!(bench.call("start", "nothing", 20_000), SUCCESS);
+}
+
+pub fn only_a_stop_of_an_agent_that_declares_it_escalates() {
+    let bench = Bench::new();
+    for action in ["start", "monitor"] {
+        let answer = bench.call(action, "be stuck", 20_000);
+        assert_eq!((answer.code, reason(&answer)), (Code::Generic, "disable iqn.2016-12.net.example:t1"));
+    }
+    let answer = bench.call_of(&ADDRESS, "stop", &Bench::env("stop", "be stuck", 20_000, &[]));
+    assert_eq!(answer.code, Code::Generic);
+    assert!(!bench.path("/proc/sysrq-trigger").exists(), "not even opened");
+}
+
+pub fn a_stop_whose_worker_can_not_be_killed_is_answered_in_time_and_reboots() {
+    let (bench, tracer, answer) = Bench::with_one_left_behind("stop", "hang", &[]);
+    assert_eq!((answer.code, reason(&answer)), (Code::Generic, "stop stuck: doing hang; rebooting node"));
+    assert_eq!(bench.keys(), "subbo");
+    release(&tracer);
+}
+
+pub fn what_a_stop_left_behind_is_found_again_by_whatever_comes_next() {
+    let (bench, tracer, answer) = Bench::with_one_left_behind("stop", "hang", &[("OCF_RESKEY_on_stop_hang", "fail")]);
+    assert_eq!(reason(&answer), "stop stuck: doing hang; on_stop_hang=fail");
+    let pid = bench.left_pid();
+    let expected = format!("an earlier stop (pid {pid}) is stuck in the kernel: doing hang");
+    for action in ["monitor", "start"] {
+        let before = Instant::now();
+        let answer = bench.call(action, "nothing", 20_000);
+        assert_eq!((answer.code, reason(&answer)), (Code::Generic, expected.as_str()), "{action}");
+        assert!(before.elapsed() < Duration::from_secs(7), "it gets a while to end, and no more");
+    }
+    assert_eq!(bench.keys(), "");
+    let answer = bench.call("stop", "nothing", 6000);
+    assert_eq!(reason(&answer), format!("stop stuck: {expected}; rebooting node"), "no second worker is put beside it");
+    assert_eq!(bench.keys(), "subbo");
+    release(&tracer);
+    assert_eq!(bench.call("monitor", "nothing", 20_000), SUCCESS, "gone is gone");
+    assert!(!bench.record().exists());
+}
+
+pub fn a_stop_goes_on_when_what_was_left_behind_ends_in_time() {
+    let (bench, tracer, _) = Bench::with_one_left_behind("start", "hang", &[]);
+    let releaser = Child::fork(Setup::default(), || {
+        sleep(Duration::from_millis(500));
+        tracer.kill_group();
+    });
+    let answer = bench.call("stop", "nothing", 20_000);
+    assert_eq!(answer, SUCCESS);
+    assert_eq!(bench.keys(), "");
+    drop(releaser);
+}
+
+pub fn a_deep_monitor_left_behind_leaves_only_the_cheap_one_and_a_warning() {
+    let deep = ("OCF_CHECK_LEVEL", "20");
+    let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", "hang when deep", &[deep]);
+    assert_eq!((answer.code, reason(&answer)), (Code::Generic, "monitor stuck in the kernel: reading dm-3"));
+    let pid = bench.left_pid();
+    for _ in 0..3 {
+        let answer = bench.call_of(&STORAGE, "monitor", &Bench::env("monitor", "hang when deep", 20_000, &[deep]));
+        let expected = format!("an earlier monitor (pid {pid}) is stuck in the kernel: reading dm-3");
+        assert_eq!((answer.code, reason(&answer)), (Code::Degraded, expected.as_str()));
+    }
+    assert_eq!(bench.call("stop", "nothing", 20_000), SUCCESS, "a stop is not kept from trying");
+    release(&tracer);
+    // What the deep one answers now does not matter: it runs.
+    assert_eq!(bench.call("monitor", "hang when deep", 20_000), SUCCESS);
+}
+
+pub fn a_cheap_monitor_left_behind_is_not_followed_by_another() {
+    let (bench, tracer, _) = Bench::with_one_left_behind("monitor", "hang", &[]);
+    let answer = bench.call("monitor", "nothing", 20_000);
+    assert_eq!(answer.code, Code::Generic);
+    assert!(reason(&answer).contains("an earlier monitor"), "{answer:?}");
+    assert_eq!(bench.call("stop", "nothing", 20_000), SUCCESS, "a stop is not kept from trying");
+    assert_eq!(bench.call("monitor", "nothing", 6000).code, Code::Generic, "and what hangs is not forgotten over it");
+    release(&tracer);
+    assert_eq!(bench.call("monitor", "nothing", 20_000), SUCCESS);
+}
+
+pub fn a_record_of_the_dead_is_removed_in_silence() {
+    let bench = Bench::new();
+    bench.root.dir("/run/resource-agents").create_all(0o755).unwrap();
+    for text in ["999999999 5 4 stop\n\n", "1 5 4 stop\n\n"] {
+        fs::write(bench.record(), text).unwrap();
+        assert_eq!(bench.call("monitor", "nothing", 20_000), SUCCESS);
+        assert!(!bench.record().exists(), "{text}");
+    }
+    fs::write(bench.record(), "rubbish").unwrap();
+    assert_eq!(bench.call("stop", "nothing", 20_000), SUCCESS);
+    assert!(!bench.record().exists());
+}
