@@ -13,11 +13,19 @@ prepare() {
     fi
     ours=1
     lab down # disks that an earlier run left
-    step 'starting node1, node2 and the initiator' limit=240 bounded 240 "$here/lab" up node1 node2 ini
+    step 'starting node1, node2 and the initiator' bounded 240 "$here/lab" up node1 node2 ini
+}
+
+# The resources are described on the initiator, which has nothing else to do yet and needs the agents' meta-data for it, not a
+# cluster.
+describe_resources() {
+    lab install ini && lab put ini "$parts/cib" /root/cib && limit=240 on ini /root/cib make && lab get ini /root/cib.xml "$work/cib.xml"
 }
 
 put_files() {
     local node part
+    describe_resources &
+    describing=$!
     (umask 077; "$parts/saveconfig" "$secret" >"$work/saveconfig.json") || return 1
     lab put ini "$parts/writer" /root/writer && lab put ini "$parts/initiator" /root/initiator || return 1
     for node in node1 node2; do
@@ -35,15 +43,16 @@ drbd_and_lvm() {
 }
 
 start_cluster_on() { limit=120 on "$1" systemctl start corosync pacemaker; }
-# The resources are described on node2 while the cluster forms, which is mostly waiting.
 form_cluster() {
-    together 'start_cluster_on node1' 'start_cluster_on node2' 'limit=240 on node2 /root/cib' || return 1
-    wait_for 120 both_online
+    together 'start_cluster_on node1' 'start_cluster_on node2' || return 1
+    wait_for 120 both_online || return 1
+    wait "$describing"
 }
 both_online() { on node1 crm_mon -1 2>/dev/null | grep -q 'Online:.* node1 node2 '; }
 
 run_resources() {
-    on node2 cibadmin --replace --xml-file /root/cib.xml || return 1
+    lab put node2 "$work/cib.xml" /root/cib.xml || return 1
+    on node2 /root/cib load || return 1
     wait_for 240 all_is_well node2
 }
 

@@ -83,7 +83,7 @@ hung_stop() {
     step '  the constraint of the move is taken away' allow_back
     lab console "$other" >"$work/console"
     expect 'hung stop: our agent says on the console that it pressed the keys' grep -q 'stop is stuck, pressing sysrq' "$work/console"
-    on "$other" 'cd /var/log/ocf-san && for file in hang-*; do echo "/var/log/ocf-san/$file:"; head -n 12 "$file"; done' >"$work/evidence" 2>&1
+    on "$other" 'head -v -n 12 /var/log/ocf-san/hang-*' >"$work/evidence" 2>&1
     expect 'hung stop: the evidence names the disk' grep -q 'vg1-lv--lun0' "$work/evidence"
     [ -n "$check" ] || { grep 'ocf-san' "$work/console" | cut -c 1-200 | head -n 4; cat "$work/evidence"; } | sed 's/^/    /'
 }
