@@ -13,32 +13,37 @@ taken_over() { # NODE
     report=$(writer report) && python3 -c 'import json, sys; sys.exit(json.loads(sys.argv[1])["silent"] > 1.5)' "$report"
 }
 
-# How long pacemaker saw LIO's last start or stop take on a node, in ms.
-lio_took() { # NODE-TO-ASK NODE ACTION
-    on "$1" cibadmin --query --scope status 2>>"$log" | tr '>' '\n' | grep 'id="p_lio_last_0"' | grep "on_node=\"$2\"" |
-        sed -n "s/.* operation=\"$3\".* rc-code=\"0\".* exec-time=\"\([0-9]*\)\".*/\1/p"
+# Pacemaker's record of each resource's last action but monitors: NODE RESOURCE ACTION MILLISECONDS, if it succeeded.
+actions_seen_by() { # NODE
+    on "$1" cibadmin --query --scope status 2>>"$log" |
+        sed -n 's/.* id="p_\([a-z]*\)_last_0".* operation="\([a-z]*\)".* on_node="\([^"]*\)".* rc-code="0".* exec-time="\([0-9]*\)".*/\3 \1 \2 \4/p'
 }
+took() { awk -v key="$1 $2 $3" '$1 " " $2 " " $3 == key { print $4 }' "$work/actions"; } # NODE RESOURCE ACTION
+agents_on() { awk -v node="$1" -v kind="$2" '$1 == node && $3 ~ kind { printf "%s%s %s %s", sep, $2, $3, $4; sep = ", " }' "$work/actions"; } # NODE ACTIONS
 
 # One event: it happens, the group runs on the other node, the initiator is asked, the roles are changed.
 play() { # NAME COMMAND-THAT-MAKES-IT-HAPPEN
-    local name=$1 begin=$2 begun=$SECONDS report verified gap errors lost took start stop
+    local name=$1 begin=$2 begun=$SECONDS report verified gap errors lost start stop
     writer mark >/dev/null || { expect "$name: the writer answers" false; return; }
-    say
+    say ''
     say "$name: $active → $other"
     "$begin" >>"$log" 2>&1
     expect "$name: the group runs on $other and writes go on, within 240 s" wait_for 240 taken_over "$other" 2>>"$log"
-    took=$((SECONDS - begun))
+    begun=$((SECONDS - begun))
     report=$(writer report)
     gap=$(value "$report" gap) errors=$(value "$report" errors)
     verified=$(writer verify)
     lost=$(value "$verified" lost)
-    stop=$(lio_took "$other" "$active" stop)
-    start=$(lio_took "$other" "$other" start)
+    actions_seen_by "$other" >"$work/actions"
+    stop=$(took "$active" lio stop)
+    start=$(took "$other" lio start)
     [ "$name" != 'hung stop' ] || stop=rebooted
     expect "$name: no I/O error, but ${errors:-no answer}: $(value "$report" texts)" [ "$errors" = 0 ]
     expect "$name: no acknowledged write lost, but ${lost:-no answer}: $(value "$verified" texts) $(value "$verified" failed)" [ "$lost" = 0 ]
     printf -v gap '%.1f' "${gap:-0}"
-    say "  writes stood still for $gap s, ${errors:-?} errors; $(value "$verified" read) acknowledged blocks read back, ${lost:-?} lost ($took s)"
+    say "  writes stood still for $gap s, ${errors:-?} errors; $(value "$verified" read) acknowledged blocks read back, ${lost:-?} lost ($begun s)"
+    say "  agents on $active: $(agents_on "$active" 'stop|demote') ms"
+    say "  agents on $other: $(agents_on "$other" 'start|promote') ms"
     rows+=("$name|$gap|${errors:-?}|${lost:-?}|${stop:--}|${start:--}")
     total_errors=$((total_errors + ${errors:-0})) total_lost=$((total_lost + ${lost:-0}))
     total_gap=$(awk "BEGIN { print $total_gap + $gap }")
@@ -91,7 +96,7 @@ hung_stop() {
 all_read_back=0
 read_all_back() {
     local verified
-    say
+    say ''
     verified=$(writer verify-all)
     all_read_back=$(value "$verified" read)
     expect "at the end everything ever acknowledged is there: $verified" [ "$(value "$verified" lost)" = 0 ]

@@ -3,7 +3,7 @@
 
 failed=0
 
-say() { [ -n "$check" ] || echo "demo: $*"; }
+say() { [ -n "$check" ] || echo "${1:+demo: $1}"; }
 
 # Every command is bounded, and run so that Ctrl-C ends the wait for it at once.
 bounded() { # SECONDS COMMAND...
