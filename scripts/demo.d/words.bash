@@ -48,7 +48,7 @@ wait_for() { # SECONDS COMMAND...
             echo "waited in vain for: $*" >&2
             return 1
         fi
-        sleep 1
+        sleep 2
     done
 }
 
@@ -72,7 +72,7 @@ what_is_known() {
         lab console "$node" | tail -n 8
     done
     echo '--- ini'
-    limit=20 on ini '/root/writer report; dmesg | tail -n 8' 2>&1
+    limit=20 on ini '[ ! -S /run/writer.socket ] || /root/writer report; dmesg | tail -n 8' 2>&1
 }
 
 how_to_look() {
