@@ -7,7 +7,7 @@ say() { [ -n "$check" ] || echo "${1:+demo: $1}"; }
 
 # Every command is bounded, and run so that Ctrl-C ends the wait for it at once.
 bounded() { # SECONDS COMMAND...
-    timeout --kill-after=5 "$@" <&0 &
+    timeout --kill-after=5 "$@" <&0 3>&- 4>&- &
     wait "$!"
 }
 lab() { bounded "${limit:-60}" "$here/lab" "$@"; } # limit=SECONDS lab VERB...
