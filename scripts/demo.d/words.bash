@@ -41,11 +41,11 @@ together() { # COMMAND-LINE...
 
 # Until a command succeeds; what it says the last time is kept.
 wait_for() { # SECONDS COMMAND...
-    local end=$((SECONDS + $1))
+    local begun=$SECONDS end=$((SECONDS + $1))
     shift
     until "$@"; do
         if [ "$SECONDS" -ge "$end" ]; then
-            echo "waited in vain for: $*" >&2
+            echo "waited $((SECONDS - begun)) s in vain for: $*" >&2
             return 1
         fi
         sleep 2
@@ -59,8 +59,8 @@ expect() { # SENTENCE COMMAND...
     echo "demo: NOT AS EXPECTED: $1" >&2
 }
 
-# The value of a key in one line of JSON.
-value() { python3 -c 'import json, sys; print(json.loads(sys.argv[1]).get(sys.argv[2], ""))' "$1" "$2"; } # JSON KEY
+# The value of a key in one line of JSON; nothing when there is no answer to look into.
+value() { [ -z "$1" ] || python3 -c 'import json, sys; print(json.loads(sys.argv[1]).get(sys.argv[2], ""))' "$1" "$2"; } # JSON KEY
 
 what_is_known() {
     local node
