@@ -19,7 +19,11 @@ actions_seen_by() { # NODE
         sed -n 's/.* id="p_\([a-z]*\)_last_0".* operation="\([a-z]*\)".* on_node="\([^"]*\)".* rc-code="0".* exec-time="\([0-9]*\)".*/\3 \1 \2 \4/p'
 }
 took() { awk -v key="$1 $2 $3" '$1 " " $2 " " $3 == key { print $4 }' "$work/actions"; } # NODE RESOURCE ACTION
-agents_on() { awk -v node="$1" -v kind="$2" '$1 == node && $3 ~ kind { printf "%s%s %s %s", sep, $2, $3, $4; sep = ", " }' "$work/actions"; } # NODE ACTIONS
+say_agents() { # NODE ACTIONS
+    local list
+    list=$(awk -v node="$1" -v kind="$2" '$1 == node && $3 ~ kind { printf "%s%s %s %s", sep, $2, $3, $4; sep = ", " }' "$work/actions")
+    [ -z "$list" ] || say "  agents on $1: $list ms"
+}
 
 # One event: it happens, the group runs on the other node, the initiator is asked, the roles are changed.
 play() { # NAME COMMAND-THAT-MAKES-IT-HAPPEN
@@ -42,8 +46,8 @@ play() { # NAME COMMAND-THAT-MAKES-IT-HAPPEN
     expect "$name: no acknowledged write lost, but ${lost:-no answer}: $(value "$verified" texts) $(value "$verified" failed)" [ "$lost" = 0 ]
     printf -v gap '%.1f' "${gap:-0}"
     say "  writes stood still for $gap s, ${errors:-?} errors; $(value "$verified" read) acknowledged blocks read back, ${lost:-?} lost ($begun s)"
-    say "  agents on $active: $(agents_on "$active" 'stop|demote') ms"
-    say "  agents on $other: $(agents_on "$other" 'start|promote') ms"
+    say_agents "$active" 'stop|demote'
+    say_agents "$other" 'start|promote'
     rows+=("$name|$gap|${errors:-?}|${lost:-?}|${stop:--}|${start:--}")
     total_errors=$((total_errors + ${errors:-0})) total_lost=$((total_lost + ${lost:-0}))
     total_gap=$(awk "BEGIN { print $total_gap + $gap }")
