@@ -1,0 +1,79 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # set by scripts/demo
+# Sourced by scripts/demo: from nothing to a running cluster with an initiator that writes.
+
+# Not a secret that guards anything, but as every run has its own, none can be copied from here.
+secret=$(printf 'demo%04x%04x%04x' "$RANDOM" "$RANDOM" "$RANDOM")
+
+prepare() {
+    step 'what building and virtual machines need' bounded 600 "$here/install-deps"
+    step 'building ocf-san' bounded 1200 "$here/cargo" binary
+    step 'the image of the virtual machines (two minutes the first time)' bounded 900 "$here/lab" image
+    if lab status 2>/dev/null | grep -Eq ' (running|frozen) '; then
+        die "a lab '$OCF_SAN_LAB' is up already; end it by: OCF_SAN_LAB=$OCF_SAN_LAB scripts/lab down"
+    fi
+    ours=1
+    lab down # disks that an earlier run left
+    step 'starting node1, node2 and the initiator' bounded 240 "$here/lab" up node1 node2 ini
+}
+
+# The resources are described on the initiator, which has nothing else to do yet and needs the agents' meta-data for it, not a
+# cluster.
+describe_resources() {
+    lab install ini && lab put ini "$parts/cib" /root/cib && limit=240 on ini /root/cib make && lab get ini /root/cib.xml "$work/cib.xml"
+}
+
+put_files() {
+    local node part
+    describe_resources &
+    describing=$!
+    (umask 077; "$parts/saveconfig" "$secret" >"$work/saveconfig.json") || return 1
+    lab put ini "$parts/writer" /root/writer && lab put ini "$parts/initiator" /root/initiator || return 1
+    for node in node1 node2; do
+        on "$node" mkdir -p /etc/target || return 1
+        lab put "$node" "$work/saveconfig.json" /etc/target/saveconfig.json || return 1
+        for part in node cib; do lab put "$node" "$parts/$part" "/root/$part" || return 1; done
+        on "$node" /root/node files || return 1
+    done
+}
+
+drbd_and_lvm() {
+    together 'on node1 /root/node drbd' 'on node2 /root/node drbd' || return 1
+    limit=90 on node1 /root/node fill || return 1
+    together 'on node1 /root/node down' 'on node2 /root/node down'
+}
+
+start_cluster_on() { limit=120 on "$1" systemctl start corosync pacemaker; }
+form_cluster() {
+    together 'start_cluster_on node1' 'start_cluster_on node2' || return 1
+    wait_for 120 both_online || return 1
+    wait "$describing"
+}
+both_online() { on node1 crm_mon -1 2>/dev/null | grep -q 'Online:.* node1 node2 '; }
+
+run_resources() {
+    lab put node2 "$work/cib.xml" /root/cib.xml || return 1
+    on node2 /root/cib load || return 1
+    wait_for 240 all_is_well node2
+}
+
+# The group runs, on one of the nodes; both disks are up to date.
+all_is_well() { [ -n "$(group_is_on "$1")" ] && in_sync "$1"; } # NODE-TO-ASK
+group_is_on() { on "$1" crm_resource --locate --resource p_vip 2>/dev/null | sed -n 's/.* running on: \(node[12]\).*/\1/p'; }
+in_sync() { on "$1" grep -q 'ds:UpToDate/UpToDate' /proc/drbd; }
+
+build_cluster() {
+    step 'installing ocf-san on both nodes' bounded 120 "$here/lab" install node1 node2
+    step 'configuration: DRBD, LVM, corosync, saveconfig.json' put_files
+    step 'DRBD over the replication LAN, a volume group with four LVs' drbd_and_lvm
+    step 'corosync and pacemaker on two rings, resources by pcs' form_cluster
+    step 'starting DRBD, LVM, ocf:san:LIO and the virtual IP' run_resources
+    active=$(group_is_on node2)
+    [ "$active" = node1 ] && other=node2 || other=node1
+    say "the group runs on $active"
+}
+
+log_in() { limit=90 on ini /root/initiator "$secret"; }
+start_writing() {
+    step 'initiator logs in with CHAP, writes and checks two LUNs' log_in
+    sleep 3
+}

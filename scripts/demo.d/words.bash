@@ -1,0 +1,88 @@
+# shellcheck shell=bash disable=SC2154 # set by scripts/demo
+# Sourced by scripts/demo: what it says, and how it runs things.
+
+failed=0
+
+say() { [ -n "$check" ] || echo "${1:+demo: $1}"; }
+
+# Every command is bounded, and run so that Ctrl-C ends the wait for it at once.
+bounded() { # SECONDS COMMAND...
+    timeout --kill-after=5 "$@" <&0 3>&- 4>&- &
+    wait "$!"
+}
+lab() { bounded "${limit:-60}" "$here/lab" "$@"; } # limit=SECONDS lab VERB...
+on() { lab run "$@" </dev/null; }                  # GUEST COMMAND...
+
+# Runs a function or command, says how long it took, and ends the demo when it fails.
+step() { # SENTENCE COMMAND...
+    local begun=$SECONDS
+    [ -n "$check" ] || printf 'demo: %-62s ' "$1"
+    if "${@:2}" >"$log" 2>&1 </dev/null; then
+        [ -n "$check" ] || printf '%3d s\n' $((SECONDS - begun))
+        return
+    fi
+    [ -n "$check" ] || echo 'FAILED'
+    echo "demo: failed after $((SECONDS - begun)) s: $1" >&2
+    tail -n 20 "$log" >&2
+    what_is_known >&2
+    exit 1
+}
+
+# Runs its commands side by side; fails when one of them does.
+together() { # COMMAND-LINE...
+    local line pid pids=() result=0
+    for line; do
+        eval "$line" &
+        pids+=("$!")
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || result=1; done
+    return "$result"
+}
+
+# Until a command succeeds; what it says the last time is kept.
+wait_for() { # SECONDS COMMAND...
+    local begun=$SECONDS end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        if [ "$SECONDS" -ge "$end" ]; then
+            echo "waited $((SECONDS - begun)) s in vain for: $*" >&2
+            return 1
+        fi
+        sleep 2
+    done
+}
+
+# An expectation that does not hold is told and counted, but the demo goes on.
+expect() { # SENTENCE COMMAND...
+    "${@:2}" && return
+    failed=$((failed + 1))
+    echo "demo: NOT AS EXPECTED: $1" >&2
+}
+
+# The value of a key in one line of JSON; nothing when there is no answer to look into.
+value() { [ -z "$1" ] || python3 -c 'import json, sys; print(json.loads(sys.argv[1]).get(sys.argv[2], ""))' "$1" "$2"; } # JSON KEY
+
+what_is_known() {
+    local node
+    [ -n "$ours" ] || return 0
+    for node in node1 node2; do
+        echo "--- $node: cluster, DRBD, and what the agents said last"
+        limit=40 on "$node" 'timeout 15 crm_mon -1rfA; cat /proc/drbd; grep -hE "LIO|p_lio|error" /var/log/pacemaker/pacemaker.log | tail -n 12' 2>&1
+        echo "--- $node: end of the console"
+        lab console "$node" | tail -n 8
+    done
+    echo '--- ini'
+    limit=20 on ini '[ ! -S /run/writer.socket ] || /root/writer report; dmesg | tail -n 8' 2>&1
+}
+
+how_to_look() {
+    cat <<END
+demo: the cluster stays up. To look at it:
+    export OCF_SAN_LAB=$OCF_SAN_LAB
+    scripts/lab run node1 crm_mon -1rf           # or: pcs status --full
+    scripts/lab run node1 'crm_resource --move --resource g_tgt --node node2; crm_resource --clear --resource g_tgt'
+    scripts/lab run ini /root/writer report      # or: mark, verify, verify-all
+and to end it:
+    OCF_SAN_LAB=$OCF_SAN_LAB scripts/lab down
+END
+}
