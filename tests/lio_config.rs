@@ -77,6 +77,20 @@ fn the_file_of_2013_is_read_and_what_it_lacks_is_the_same_on_every_node() {
 }
 
 #[test]
+fn relative_ports_do_not_depend_on_the_order_of_the_file() {
+    let target = |name: &str| json!({"fabric": "iscsi", "wwn": format!("iqn.2003-01.org.example:{name}"), "tpgs": [{"tag": 2}, {"tag": 1}]});
+    let rtpis = |names: [&str; 2]| {
+        let config = read(&json!({"targets": names.map(target)})).unwrap();
+        let mut rtpis: Vec<_> =
+            config.targets.iter().flat_map(|t| t.tpgs.iter().map(|g| (t.iqn.clone(), g.tag, g.rtpi))).collect();
+        rtpis.sort();
+        rtpis.into_iter().map(|(_, _, rtpi)| rtpi).collect::<Vec<_>>()
+    };
+    assert_eq!(rtpis(["a", "b"]), [1, 2, 3, 4]);
+    assert_eq!(rtpis(["b", "a"]), [1, 2, 3, 4]);
+}
+
+#[test]
 fn alua_groups_are_written_in_the_order_that_the_kernel_takes() {
     let group = json!([{"name": "g1", "tg_pt_gp_id": 5, "alua_access_state": 2, "alua_support_standby": 1, "alua_access_type": 3,
                         "preferred": null}]);

@@ -181,15 +181,15 @@ impl Dir {
         gone(removed).map_err(|e| KernelError::new("remove", &self.path, e))
     }
 
-    /// Makes the symbolic link `name` to `target`; `false` when a link of that name was there already.
+    /// Makes the symbolic link `name` to `target`; `false` when it was there already.
     ///
     /// # Errors
-    /// Whatever `symlink` says but "exists".
+    /// Whatever `symlink` says; "exists" only when what is there leads elsewhere.
     pub fn link(&self, name: &str, target: &Self) -> Result<bool> {
         let path = self.path.join(name);
         match std::os::unix::fs::symlink(&target.path, &path) {
             Ok(()) => Ok(true),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && leads_to(&path, &target.path) => Ok(false),
             Err(e) => Err(KernelError::new("link", path, e)),
         }
     }
@@ -295,6 +295,12 @@ fn read_all(file: &mut File, into: &mut Vec<u8>) -> io::Result<()> {
             Err(e) => return Err(e),
         }
     }
+}
+
+/// Whether both are one directory in the end.
+fn leads_to(link: &Path, target: &Path) -> bool {
+    let end = |path: &Path| fs::canonicalize(path).ok();
+    end(link).is_some() && end(link) == end(target)
 }
 
 /// Not there, or its parent is not even a directory.

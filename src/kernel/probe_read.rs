@@ -11,7 +11,7 @@ use super::error::{KernelError, Result};
 #[repr(C, align(4096))]
 struct Page([u8; 4096]);
 
-/// Reads the first 4096 bytes of a device or file with `O_DIRECT`.
+/// Reads the first 4096 bytes of a device or file with `O_DIRECT`. A file system that does not do that can not be asked, which is no error.
 ///
 /// # Errors
 /// Whatever `open` or `pread` says; EIO when the device failed.
@@ -21,5 +21,9 @@ pub fn read_first_page(path: &Path) -> Result<()> {
         let file = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(path)?;
         file.read_at(&mut page.0, 0)
     };
-    read().map(drop).map_err(|e| KernelError::new("read from", path, e))
+    match read() {
+        Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+        other => other.map(drop),
+    }
+    .map_err(|e| KernelError::new("read from", path, e))
 }

@@ -1,6 +1,6 @@
 //! The environment: one snapshot, then checked parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::agent::Level;
@@ -97,6 +97,7 @@ impl FromIterator<(String, String)> for Env {
 #[derive(Debug, Clone, Default)]
 pub struct Params {
     values: BTreeMap<&'static str, String>,
+    refused: BTreeSet<&'static str>,
 }
 
 impl Params {
@@ -115,7 +116,7 @@ impl Params {
                 return Err(wrong(decl, "required, not set"));
             }
         }
-        Ok(Self { values })
+        Ok(Self { values, refused: BTreeSet::new() })
     }
 
     /// As [`Params::check`], for a stop, which must work with a broken configuration: what is wrong or missing is logged, and the
@@ -123,16 +124,26 @@ impl Params {
     #[must_use]
     pub fn lenient(env: &Env, declared: &[&'static dyn Declared]) -> Self {
         let mut values = BTreeMap::new();
+        let mut refused = BTreeSet::new();
         for param in declared {
             let decl = param.decl();
             let good = |text: &&str| param.check(text).inspect_err(|why| tracing::warn!("{}: {why}", decl.name)).is_ok();
+            if env.given(decl).is_some_and(|text| param.check(text).is_err()) {
+                refused.insert(decl.name);
+            }
             if let Some(text) = env.given(decl).filter(good).or(decl.default.filter(good)) {
                 values.insert(decl.name, text.to_owned());
             } else if decl.required {
                 tracing::warn!("{}: required, not set", decl.name);
             }
         }
-        Self { values }
+        Self { values, refused }
+    }
+
+    /// Whether a value was given that is none, so that what stands in is not what was meant. Only a stop goes on then.
+    #[must_use]
+    pub fn is_refused<T: ParamValue>(&self, param: &Param<T>) -> bool {
+        self.refused.contains(param.decl().name)
     }
 
     /// The value of a parameter that is required or has a default.

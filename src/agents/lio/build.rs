@@ -1,6 +1,5 @@
 //! Start: everything is built unseen, looked at again, and shown last.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::check::{self, Expect};
@@ -22,36 +21,32 @@ use crate::ocf::run::{Context, State};
 /// The lock under which rtslib picks HBA numbers (rtslib/tcm.py).
 const RTSLIB_LOCK: &str = "rtslib_backstore.lock";
 
-/// As many as wait for the kernel at once; making objects is work for the CPU, waiting for devices is not.
-const WIDTH: usize = 8;
+/// Making objects is work for the CPU below a few locks of configfs: a handful of threads is as fast as it gets.
+const WIDTH: usize = 4;
 
 /// Builds and shows the configuration. What was made is in the record from before it is made.
 ///
 /// # Errors
 /// The first thing that failed. The caller takes away what the record says.
-pub fn build(cx: &Context, lio: &Lio, file: &Path, config: Config, reservations: Reservations) -> Result<(), OcfError> {
+pub fn build(cx: &Context, lio: &Lio, mut config: Config, reservations: Reservations) -> Result<(), OcfError> {
+    settle_ports(lio, &mut config)?;
     let config = Arc::new(config);
     let deadline = cx.deadline.share(0.7);
-    let record = make_backstores(cx, lio, file, &config, deadline)?;
+    let (record, shared) = make_backstores(cx, lio, &config, deadline)?;
     let own = &record.inventory;
     (cx.progress)("give back persistent reservations");
-    give_back_reservations(lio, &config, own, reservations)?;
+    give_back_reservations(lio, &config, own, &shared, reservations)?;
     if let Some(chap) = &config.discovery {
         fabric::set_discovery(lio, chap)?;
     }
     (cx.progress)("make targets");
-    run(per_target(lio, &config)?, deadline)?;
+    run(per_target(lio, &config), deadline)?;
     (cx.progress)("make LUNs");
     run(per_lun(lio, &config, own), deadline)?;
     (cx.progress)("make ACLs");
     run(per_acl(lio, &config), deadline)?;
     (cx.progress)("make portals");
-    for target in &config.targets {
-        for group in &target.tpgs {
-            let dir = lio.tpg(target.iqn.as_str(), group.tag);
-            group.portals.iter().try_for_each(|portal| tpg::create_portal(&dir, portal))?;
-        }
-    }
+    run(per_portal(lio, &config), deadline)?;
     (cx.progress)("verify");
     for (entry, so) in own.backstores.iter().zip(&config.backstores) {
         storage::verify(lio, &entry.hba, so)?;
@@ -64,19 +59,42 @@ pub fn build(cx: &Context, lio: &Lio, file: &Path, config: Config, reservations:
         }
     }
     (cx.progress)("enable");
-    for (iqn, group) in own.tpgs().filter(|(_, group)| group.enable) {
-        tpg::set_enabled(&lio.tpg(iqn, group.tag), true)?;
+    let enabled = own.tpgs().filter(|(_, group)| group.enable).map(|(iqn, group)| (iqn.to_owned(), lio.tpg(iqn, group.tag)));
+    run(enabled.map(|(iqn, dir)| Job::new(format!("enable {iqn}"), move || tpg::set_enabled(&dir, true))).collect(), deadline)
+}
+
+/// Moves relative ports that somebody else has to free ones: two of one number can not both be enabled.
+fn settle_ports(lio: &Lio, config: &mut Config) -> Result<(), OcfError> {
+    let mut taken = tpg::taken_rtpis(lio)?;
+    let wanted: Vec<u16> = config.targets.iter().flat_map(|t| &t.tpgs).map(|g| g.rtpi).collect();
+    for group in config.targets.iter_mut().flat_map(|t| &mut t.tpgs).filter(|g| g.rtpi > 0) {
+        if taken.contains(&group.rtpi) {
+            let free = (1..u16::MAX).find(|n| !taken.contains(n) && !wanted.contains(n)).unwrap_or(group.rtpi);
+            tracing::warn!(
+                "relative port {} is taken, {free} instead: initiators may see another one on another node",
+                group.rtpi
+            );
+            group.rtpi = free;
+        }
+        taken.push(group.rtpi);
     }
     Ok(())
 }
 
 /// Gives persistent reservations back that the kernel saved, where they can be trusted.
-fn give_back_reservations(lio: &Lio, config: &Config, own: &Inventory, wanted: Reservations) -> Result<(), OcfError> {
+fn give_back_reservations(
+    lio: &Lio,
+    config: &Config,
+    own: &Inventory,
+    shared: &[String],
+    wanted: Reservations,
+) -> Result<(), OcfError> {
     if wanted == Reservations::Drop {
         return Ok(());
     }
     let Some(store) = Store::find(lio)? else { return Ok(()) };
-    for (so, made) in config.backstores.iter().zip(&own.backstores) {
+    // What somebody exports already has its reservations.
+    for (so, made) in config.backstores.iter().zip(&own.backstores).filter(|(_, made)| !shared.contains(&made.hba)) {
         let saved = so.wwn.as_ref().map_or(Ok(Vec::new()), |serial| store.registrations(serial))?;
         if saved.is_empty() {
             continue;
@@ -95,19 +113,21 @@ fn give_back_reservations(lio: &Lio, config: &Config, own: &Inventory, wanted: R
     Ok(())
 }
 
-/// Picks HBA numbers, writes the record, makes the backstores. Under rtslib's lock, because targetcli may be picking numbers too.
-fn make_backstores(cx: &Context, lio: &Lio, file: &Path, config: &Arc<Config>, deadline: Deadline) -> Result<Record, OcfError> {
+/// Picks HBA numbers, writes the record, makes the backstores; also tells which HBAs are shared with another resource. Under rtslib's lock, because targetcli may be picking numbers too.
+fn make_backstores(cx: &Context, lio: &Lio, config: &Arc<Config>, deadline: Deadline) -> Result<(Record, Vec<String>), OcfError> {
     let _lock = Lock::take(&cx.root.dir("/run"), RTSLIB_LOCK, || (cx.progress)("wait for rtslib's lock"))?;
     let mut inventory = Inventory::planned(config);
     let found = storage::all(lio)?;
     let mut taken = storage::taken_numbers(lio)?;
+    let mut shared = Vec::new();
     let mut jobs = Vec::new();
     for (index, so) in config.backstores.iter().enumerate() {
         let entry = &mut inventory.backstores[index];
         entry.number = so.kind.dev().and_then(|d| BlockDevice::of(cx.root, d).ok()).map(|d| (d.major(), d.minor()));
-        if let Some(shared) = found.iter().find(|f| is_same(f, so)) {
+        if let Some(there) = found.iter().find(|f| is_same(f, so)) {
             // Another resource exports it too: what is left after half-built things were removed.
-            entry.hba.clone_from(&shared.hba);
+            entry.hba.clone_from(&there.hba);
+            shared.push(there.hba.clone());
             continue;
         }
         let number = (0..u32::MAX).find(|n| !taken.contains(n)).unwrap_or(u32::MAX);
@@ -120,20 +140,34 @@ fn make_backstores(cx: &Context, lio: &Lio, file: &Path, config: &Arc<Config>, d
     }
     assign_hbas(&mut inventory, config);
     let since = task::now_in_ticks().unwrap_or(0);
-    let record = Record { inventory, config: file.to_owned(), discovery: config.discovery.is_some(), since };
+    let record = Record { inventory, discovery: config.discovery.is_some(), since };
     record.save(cx)?;
     (cx.progress)("make backstores");
     run(jobs, deadline)?;
-    Ok(record)
+    Ok((record, shared))
 }
 
-fn per_target(lio: &Lio, config: &Arc<Config>) -> Result<Vec<Job>, OcfError> {
-    let taken = Arc::new(tpg::taken_rtpis(lio)?);
+fn per_target(lio: &Lio, config: &Arc<Config>) -> Vec<Job> {
     let job = |index: usize, target: &lio::config::Target| {
-        let (lio, config, taken) = (lio.clone(), Arc::clone(config), Arc::clone(&taken));
-        Job::new(format!("make {}", target.iqn), move || tpg::create_target(&lio, &config.targets[index], &taken))
+        let (lio, config) = (lio.clone(), Arc::clone(config));
+        Job::new(format!("make {}", target.iqn), move || tpg::create_target(&lio, &config.targets[index]))
     };
-    Ok(config.targets.iter().enumerate().map(|(index, target)| job(index, target)).collect())
+    config.targets.iter().enumerate().map(|(index, target)| job(index, target)).collect()
+}
+
+fn per_portal(lio: &Lio, config: &Config) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for target in &config.targets {
+        for group in &target.tpgs {
+            let dir = lio.tpg(target.iqn.as_str(), group.tag);
+            for portal in &group.portals {
+                let (dir, portal) = (dir.clone(), portal.clone());
+                let label = format!("listen on {} for {}", portal.address, target.iqn);
+                jobs.push(Job::new(label, move || tpg::create_portal(&dir, &portal)));
+            }
+        }
+    }
+    jobs
 }
 
 fn per_lun(lio: &Lio, config: &Config, own: &Inventory) -> Vec<Job> {
@@ -176,13 +210,17 @@ fn run(jobs: Vec<Job>, deadline: Deadline) -> Result<(), OcfError> {
         let stuck = wave.outstanding().next().unwrap_or_default().to_owned();
         return Err(OcfError::stuck(format_args!("{stuck}: no end within the time limit")));
     }
-    wave.into_failed().into_iter().next().map_or(Ok(()), |e| Err(explain(e)))
+    wave.take_failed().into_iter().next().map_or(Ok(()), |e| Err(explain(e)))
 }
 
 /// What the kernel's numbers mean here.
 fn explain(e: KernelError) -> OcfError {
     let at_enable = e.path.ends_with("enable");
+    let is_tpg = e.path.components().any(|c| c.as_os_str() == "iscsi");
     match e.errno() {
+        Some(libc::EINVAL) if at_enable && is_tpg => {
+            OcfError::new(Code::Generic, format_args!("{e}: is its relative port taken? (see dmesg)"))
+        }
         Some(libc::EBUSY) if at_enable => OcfError::new(Code::Generic, format_args!("{e}: mounted, or held by another")),
         _ => e.into(),
     }

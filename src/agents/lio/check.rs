@@ -52,27 +52,24 @@ pub fn state(lio: &Lio, own: &Inventory, expect: Expect) -> Result<State> {
             check_tpg(&mut tally, &dir, &target.iqn, tpg, expect)?;
         }
     }
+    // A directory without "enable" 1 holds no device yet, but it is in the way: half-built.
     let mut stores = Vec::new();
     for so in &own.backstores {
-        let there = !so.hba.is_empty() && lio.storage_object(&so.hba, &so.name).read_opt("enable")?.as_deref() == Some("1");
-        if there {
-            stores.push((so.hba.clone(), so.name.clone()));
-        }
-        tally.note(there, || format!("backstore {} is missing", so.name));
+        let enable = if so.hba.is_empty() { None } else { lio.storage_object(&so.hba, &so.name).read_opt("enable")? };
+        tally.note(enable.as_deref() == Some("1"), || format!("backstore {} is missing", so.name));
+        stores.extend(enable.map(|_| (so.hba.clone(), so.name.clone())));
     }
     if targets == 0 {
-        // A backstore that another resource still exports is that resource's.
+        // A backstore that another resource exports is that resource's.
         if !stores.is_empty() {
-            let exports = storage::exports(lio)?;
-            stores.retain(|id| !exports.contains_key(id));
+            let exported = storage::exported_by_others(lio, &[])?;
+            stores.retain(|id| !exported.contains(id));
         }
         return Ok(match stores.first() {
             None => State::Stopped,
-            Some((_, name)) if own.targets.is_empty() && tally.missing == 0 => {
-                tracing::debug!(backstore = name, "only backstores, no target");
-                State::Running
-            }
-            Some((hba, name)) => State::Partial(format!("no target, but backstore {hba}/{name} holds its device")),
+            // A configuration of backstores alone.
+            Some(_) if own.targets.is_empty() && tally.missing == 0 => State::Running,
+            Some((hba, name)) => State::Partial(format!("no target, but backstore {hba}/{name} is there")),
         });
     }
     Ok(match tally.first {
@@ -93,7 +90,9 @@ fn check_tpg(tally: &mut Tally, dir: &Dir, iqn: &str, tpg: &Tpg, expect: Expect)
         tally.present += 1;
     }
     for lun in &tpg.luns {
-        let there = is_linked(&dir.dir("lun").dir(format!("lun_{}", lun.index)), &lun.alias, &lun.backstore)?;
+        let (hba, backstore) = &lun.backstore;
+        let end = if hba.is_empty() { backstore.clone() } else { format!("{hba}/{backstore}") };
+        let there = is_linked(&dir.dir("lun").dir(format!("lun_{}", lun.index)), &lun.alias, &end)?;
         tally.note(there, || format!("LUN {} of {} is missing", lun.index, name()));
     }
     for portal in &tpg.portals {
@@ -107,15 +106,15 @@ fn check_acl(tally: &mut Tally, tpg: &Dir, acl: &Acl) -> Result<()> {
     if acl.mapped.is_empty() {
         tally.note(dir.exists()?, || format!("ACL {} is missing", acl.initiator));
     }
-    for (index, alias) in &acl.mapped {
-        let there = is_linked(&dir.dir(format!("lun_{index}")), alias, &(String::new(), String::new()))?;
+    for (index, alias, tpg_lun) in &acl.mapped {
+        let there = is_linked(&dir.dir(format!("lun_{index}")), alias, &format!("lun/lun_{tpg_lun}"))?;
         tally.note(there, || format!("mapped LUN {index} of {} is missing", acl.initiator));
     }
     Ok(())
 }
 
-/// Whether the link is there, under its name or under another (targetcli makes up names), and leads to the backstore if one is given.
-fn is_linked(lun: &Dir, alias: &str, (hba, name): &(String, String)) -> Result<bool> {
+/// Whether the link is there, under its name or under another (targetcli makes up names), and leads where it should.
+fn is_linked(lun: &Dir, alias: &str, end: &str) -> Result<bool> {
     let target = match lun.read_link(alias)? {
         Some(target) => Some(target),
         None => match lun.links()?.first() {
@@ -123,5 +122,5 @@ fn is_linked(lun: &Dir, alias: &str, (hba, name): &(String, String)) -> Result<b
             None => None,
         },
     };
-    Ok(target.is_some_and(|t| hba.is_empty() || t.ends_with(format!("{hba}/{name}"))))
+    Ok(target.is_some_and(|t| t.ends_with(end)))
 }

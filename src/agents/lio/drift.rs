@@ -4,6 +4,7 @@ use crate::kernel::attr::Dir;
 use crate::kernel::error::Result;
 use crate::kernel::lio::config::{Backstore, Config, Kind, NodeAcl, Tpg};
 use crate::kernel::lio::inventory::Inventory;
+use crate::kernel::lio::storage::is_ignored;
 use crate::kernel::lio::{Lio, fabric};
 
 /// The first difference between the configuration and the tree; `None` when there is none. `own` says where the backstores are.
@@ -11,9 +12,10 @@ use crate::kernel::lio::{Lio, fabric};
 /// # Errors
 /// Whatever reading says but "not found".
 pub fn first(lio: &Lio, config: &Config, own: &Inventory) -> Result<Option<String>> {
-    if own.targets.len() != config.targets.len() || config.targets.iter().zip(&own.targets).any(|(c, o)| c.iqn.as_str() != o.iqn)
-    {
-        return Ok(Some("the configuration has other targets than were started".to_owned()));
+    let started: Vec<String> = own.targets.iter().map(|t| t.iqn.clone()).collect();
+    let configured: Vec<String> = config.targets.iter().map(|t| t.iqn.to_string()).collect();
+    if let Some(difference) = compare("target", &started, &configured) {
+        return Ok(Some(difference));
     }
     for so in &config.backstores {
         let Some(made) = own.backstores.iter().find(|made| made.name == so.name && made.hba.starts_with(so.kind.hba())) else {
@@ -138,7 +140,7 @@ fn acl(dir: &Dir, acl: &NodeAcl) -> Result<Option<String>> {
 
 /// Attributes that the kernel has, by what reads back. What it does not have was passed over at start too.
 fn attributes(dir: &Dir, configured: &[(String, String)]) -> Result<Option<String>> {
-    for (name, value) in configured {
+    for (name, value) in configured.iter().filter(|(name, _)| !is_ignored(name)) {
         match dir.read_opt(name)? {
             Some(live) if live != *value => return Ok(Some(format!("{name} is {live}, configured is {value}"))),
             _ => {}

@@ -7,7 +7,7 @@ use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::error::Result;
-use crate::kernel::lio::inventory::Inventory;
+use crate::kernel::lio::inventory::{Backstore, Inventory};
 use crate::kernel::task::{self, Task};
 
 /// A device or session that stands still for this long hangs; a busy one moves many times.
@@ -47,13 +47,24 @@ impl Suspect {
     }
 }
 
-/// What hangs, in one sentence; `None` when nothing does.
+/// Something that stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hang {
+    /// What, in one sentence.
+    pub what: String,
+    /// Whether it is a device of ours and stood still for the whole of [`STILL`]: a thread may serve another resource, and a short time-out
+    /// leaves too little time to be sure.
+    pub is_certain: bool,
+}
+
+/// What hangs; `None` when nothing does.
 ///
 /// # Errors
 /// Whatever reading sysfs or `/proc` says.
-pub fn look(root: &Root, own: &Inventory, since: u64, deadline: Deadline) -> Result<Option<String>> {
+pub fn look(root: &Root, own: &Inventory, since: u64, deadline: Deadline) -> Result<Option<Hang>> {
     let mut suspects = sample(root, own, since)?;
-    let until = deadline.within(STILL);
+    let whole = Deadline::after(STILL);
+    let until = deadline.min(whole);
     let mut pause = Duration::from_millis(50);
     while !suspects.is_empty() && !until.is_past() {
         std::thread::sleep(pause.min(until.remaining()));
@@ -64,7 +75,14 @@ pub fn look(root: &Root, own: &Inventory, since: u64, deadline: Deadline) -> Res
         return Ok(None);
     }
     let what: Vec<String> = suspects.iter().map(Suspect::describe).collect();
-    Ok(Some(what.join(", ")))
+    let is_ours = suspects.iter().any(|s| !matches!(s, Suspect::Thread { .. }));
+    Ok(Some(Hang { what: what.join(", "), is_certain: is_ours && whole.is_past() }))
+}
+
+/// Whether the device of a backstore looks as if it held I/O back at this moment: suspended, or with I/O under way.
+#[must_use]
+pub fn is_suspect(root: &Root, so: &Backstore) -> bool {
+    suspect(root, so).is_some()
 }
 
 /// What looks like the cause of a hang at this moment, without waiting: a device of ours that is suspended or has I/O under way.
@@ -89,18 +107,18 @@ fn sample(root: &Root, own: &Inventory, since: u64) -> Result<Vec<Suspect>> {
 
 /// Our devices that may be standing still, suspended ones first.
 fn devices(root: &Root, own: &Inventory) -> Vec<Suspect> {
-    let mut suspects = Vec::new();
-    for so in &own.backstores {
-        let Some((major, minor)) = so.number else { continue };
-        let device = BlockDevice::numbered(root, major, minor);
-        let name = so.dev.as_ref().map_or_else(|| so.name.clone(), |d| d.display().to_string());
-        let Ok(stat) = device.stat() else { continue };
-        if device.is_suspended().unwrap_or(false) {
-            suspects.push(Suspect::Suspended { device, name });
-        } else if stat.in_flight > 0 {
-            suspects.push(Suspect::Device { device, name, completed: stat.completed() });
-        }
-    }
+    let mut suspects: Vec<_> = own.backstores.iter().filter_map(|so| suspect(root, so)).collect();
     suspects.sort_by_key(|s| !matches!(s, Suspect::Suspended { .. }));
     suspects
+}
+
+fn suspect(root: &Root, so: &Backstore) -> Option<Suspect> {
+    let (major, minor) = so.number?;
+    let device = BlockDevice::numbered(root, major, minor);
+    let name = so.dev.as_ref().map_or_else(|| so.name.clone(), |d| d.display().to_string());
+    let stat = device.stat().ok()?;
+    if device.is_suspended().unwrap_or(false) {
+        return Some(Suspect::Suspended { device, name });
+    }
+    (stat.in_flight > 0).then(|| Suspect::Device { device, name, completed: stat.completed() })
 }

@@ -44,13 +44,14 @@ impl Wave {
         let width = width.min(jobs.len());
         let queue: Queue = Arc::new(Mutex::new(jobs.into_iter().enumerate().collect()));
         let (report, news) = channel();
-        for _ in 0..width {
-            let (worker_queue, report_back) = (Arc::clone(&queue), report.clone());
-            let spawned = std::thread::Builder::new().stack_size(STACK).spawn(move || work(&worker_queue, &report_back));
-            if spawned.is_err() {
-                // No thread to be had: whoever runs already takes the rest, and with none at all this one does.
-                work(&queue, &report);
-            }
+        let spawn = |_: &usize| {
+            let (queue, report) = (Arc::clone(&queue), report.clone());
+            std::thread::Builder::new().stack_size(STACK).spawn(move || work(&queue, &report)).is_ok()
+        };
+        let threads = (0..width).take_while(spawn).count();
+        if threads == 0 {
+            // No thread to be had at all: rather at the risk of hanging here than not at all.
+            work(&queue, &report);
         }
         Self { queue, news, outstanding, failed: Vec::new() }
     }
@@ -74,9 +75,8 @@ impl Wave {
         self.outstanding.values().map(String::as_str)
     }
 
-    /// What failed, in the order of the news.
-    #[must_use]
-    pub fn into_failed(mut self) -> Vec<KernelError> {
+    /// What failed since the last call, in the order of the news.
+    pub fn take_failed(&mut self) -> Vec<KernelError> {
         std::mem::take(&mut self.failed)
     }
 }
@@ -113,7 +113,7 @@ mod tests {
         });
         let mut wave = Wave::start(jobs.collect(), 3);
         assert!(wave.wait(Deadline::after(Duration::from_secs(30))));
-        assert_eq!(wave.into_failed().len(), 1);
+        assert_eq!(wave.take_failed().len(), 1);
     }
 
     #[test]

@@ -13,9 +13,11 @@ mod teardown;
 use std::path::PathBuf;
 
 use self::check::Expect;
-use self::own::Record;
+use self::hang::Hang;
+use self::own::{Claims, Record};
 use self::params::{ALLOW_READABLE, CONFIG, FAIL_BACKEND, IQN, MONITOR_ON_HANG, OnHang, RESERVATIONS, Reservations};
 use self::teardown::Teardown;
+use crate::kernel::block::BlockDevice;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::names::IscsiName;
 use crate::kernel::lio::{self, fabric};
@@ -33,9 +35,10 @@ pub static LIO: AgentSpec = AgentSpec {
     long: "Builds and takes down iSCSI targets in the kernel's configfs, from the saveconfig.json that targetcli writes, without \
            targetcli, targetctl or Python. When a stop is stuck in the kernel because a backing device does not answer, this agent REBOOTS \
            THE NODE by sysrq, so that the other node can take over; on_stop_hang and noreboot_file say otherwise.\n\n\
-           A target is shown to initiators only when it is complete; a start that fails leaves nothing behind. Targets that are not \
-           in the configuration are never touched. Put the resource after its storage and before its virtual IP, and disable \
-           target.service and rtslib-fb-targetctl.service. It can not be cloned: two nodes exporting one disk destroy it.",
+           A target is shown to initiators only when it is complete, and a start that fails takes back what it made. Targets that are \
+           not in the configuration are never touched; what was added by hand to one that is, goes with it. Put the resource after \
+           its storage and before its virtual IP, and disable target.service and rtslib-fb-targetctl.service. It can not be cloned: \
+           two nodes exporting one disk destroy it.",
     params: &[&CONFIG, &IQN, &ON_STOP_HANG, &NOREBOOT_FILE, &FAIL_BACKEND, &MONITOR_ON_HANG, &RESERVATIONS, &ALLOW_READABLE],
     actions: &[
         ActionSpec::new("start", 30),
@@ -50,6 +53,8 @@ pub static LIO: AgentSpec = AgentSpec {
 struct Lio {
     config: Option<PathBuf>,
     iqns: Vec<IscsiName>,
+    /// `iqn` was set to something that names nothing: a stop then goes by the record alone.
+    is_iqn_refused: bool,
     fail_backend: bool,
     on_hang: OnHang,
     reservations: Reservations,
@@ -60,6 +65,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
     Ok(Box::new(Lio {
         config: params.opt(&CONFIG)?,
         iqns: params.opt(&IQN)?.map(|iqns| iqns.0).unwrap_or_default(),
+        is_iqn_refused: params.is_refused(&IQN),
         fail_backend: params.get(&FAIL_BACKEND)?,
         on_hang: params.get(&MONITOR_ON_HANG)?,
         reservations: params.get(&RESERVATIONS)?,
@@ -77,29 +83,31 @@ struct Own {
 }
 
 impl Lio {
-    /// What is ours: what the last start recorded; without a record what the configuration names; without that what `iqn` names.
-    /// `None` when there is nothing to go by.
+    /// What is ours: what the last start recorded; without a record what the configuration names; without that what `iqn` names. Never what
+    /// another instance has. `None` when there is nothing to go by.
     fn own(&self, cx: &Context, lio: &lio::Lio) -> Result<Option<Own>, OcfError> {
         if let Some(record) = Record::load(cx)? {
             return Ok(Some(Own { inventory: record.inventory, since: record.since, discovery: record.discovery }));
         }
-        if !lio.base().exists()? {
-            // The target modules are not even loaded.
+        if self.is_iqn_refused || !lio.base().exists()? {
             return Ok(None);
         }
+        let claims = Claims::of_others(cx, lio)?;
+        let named = |mut inventory: Inventory, discovery| {
+            claims.subtract_from(&mut inventory);
+            number_devices(cx, &mut inventory);
+            Ok(Some(Own { inventory, since: 0, discovery }))
+        };
         let why = match self.glance_at_config(cx) {
-            Ok(Some(config)) => {
-                let inventory = Self::inventory_of(lio, &config)?;
-                return Ok(Some(Own { inventory, since: 0, discovery: config.discovery.is_some() }));
-            }
+            Ok(Some(config)) => return named(Self::inventory_of(lio, &config)?, config.discovery.is_some()),
             Ok(None) => None,
             Err(why) => Some(why),
         };
         if !self.iqns.is_empty() {
-            let inventory = Inventory::live(lio, self.iqns.iter().map(IscsiName::as_str))?;
-            return Ok(Some(Own { inventory, since: 0, discovery: false }));
+            return named(Inventory::live(lio, self.iqns.iter().map(IscsiName::as_str))?, false);
         }
-        match (why, lio.iscsi().dirs()?.into_iter().find(|name| name != "discovery_auth")) {
+        let unclaimed = |name: &String| name != "discovery_auth" && claims.owner(name).is_none();
+        match (why, lio.iscsi().dirs()?.into_iter().find(unclaimed)) {
             // Something runs that the file may well name: "not running" would invite a second writer.
             (Some(why), Some(iqn)) => Err(OcfError::new(Code::Generic, format_args!("is {iqn} ours? {why}"))),
             _ => Ok(None),
@@ -136,15 +144,15 @@ impl Lio {
         let mut wave = jobs::Wave::start(reads, width);
         if !wave.wait(cx.deadline.share(0.5)) {
             let device = wave.outstanding().next().unwrap_or_default();
-            return Ok(self.hung(format!("{device} does not answer a read")));
+            return Ok(self.hung(Hang { what: format!("{device} does not answer a read"), is_certain: true }));
         }
-        Ok(wave.into_failed().first().map_or(State::Running, |e| State::Failed(e.to_string())))
+        Ok(wave.take_failed().first().map_or(State::Running, |e| State::Failed(e.to_string())))
     }
 
-    fn hung(&self, why: String) -> State {
+    fn hung(&self, hang: Hang) -> State {
         match self.on_hang {
-            OnHang::Degraded => State::Degraded(why),
-            OnHang::Fail => State::Failed(why),
+            OnHang::Fail if hang.is_certain => State::Failed(hang.what),
+            _ => State::Degraded(hang.what),
         }
     }
 }
@@ -152,20 +160,23 @@ impl Lio {
 impl Agent for Lio {
     fn monitor(&self, cx: &Context, level: Level) -> Result<State, OcfError> {
         let lio = lio::Lio::new(cx.root);
-        let Some(mut own) = self.own(cx, &lio)? else { return Ok(State::Stopped) };
+        in_sight(&lio)?;
+        let Some(own) = self.own(cx, &lio)? else { return Ok(State::Stopped) };
         let state = check::state(&lio, &own.inventory, Expect::Enabled)?;
         if state != State::Running {
             return Ok(state);
         }
-        own.number_devices(cx);
-        if let Some(why) = hang::look(cx.root, &own.inventory, own.since, cx.deadline.share(0.4))? {
-            return Ok(self.hung(why));
+        if let Some(hang) = hang::look(cx.root, &own.inventory, own.since, cx.deadline.share(0.4))? {
+            return Ok(self.hung(hang));
         }
         if level == Level::Cheap { Ok(state) } else { self.deep_check(cx, &lio, &own, level) }
     }
 
     fn presence(&self, cx: &Context) -> Result<State, OcfError> {
         let lio = lio::Lio::new(cx.root);
+        if fabric::is_out_of_sight(&lio)? {
+            fabric::mount_configfs(&lio)?;
+        }
         let own = self.own(cx, &lio)?;
         own.map_or(Ok(State::Stopped), |own| Ok(check::state(&lio, &own.inventory, Expect::Enabled)?))
     }
@@ -188,13 +199,20 @@ impl Agent for Lio {
         }
         (cx.progress)("load modules");
         fabric::prepare(&lio, &config, cx.deadline.share(0.5)).map_err(not_installed)?;
-        build::build(cx, &lio, &file, config, self.reservations).map_err(|why| self.roll_back(cx, &lio, why))
+        build::build(cx, &lio, config, self.reservations).map_err(|why| self.roll_back(cx, &lio, why))
     }
 
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {
         let lio = lio::Lio::new(cx.root);
         let Some(own) = self.own(cx, &lio)? else { return Ok(()) };
-        self.take_down(cx, &lio, &own)
+        self.take_down(cx, &lio, &own)?;
+        // The record is gone now, and the configuration may name what was added by hand since the start.
+        match self.own(cx, &lio)? {
+            Some(rest) if check::state(&lio, &rest.inventory, Expect::Enabled)? != State::Stopped => {
+                self.take_down(cx, &lio, &rest)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn validate(&self, cx: &Context, level: Level) -> Result<(), OcfError> {
@@ -227,14 +245,23 @@ impl Lio {
     }
 }
 
-impl Own {
-    /// Finds the device numbers that no record gave.
-    fn number_devices(&mut self, cx: &Context) {
-        for so in self.inventory.backstores.iter_mut().filter(|so| so.number.is_none()) {
-            let device = so.dev.as_ref().and_then(|dev| crate::kernel::block::BlockDevice::of(cx.root, dev).ok());
-            so.number = device.map(|d| (d.major(), d.minor()));
-        }
+/// Finds the numbers of block devices that no record gave. A file is not asked: its file system may hang.
+fn number_devices(cx: &Context, inventory: &mut Inventory) {
+    for so in &mut inventory.backstores {
+        let device = so.dev.as_ref().filter(|dev| dev.starts_with("/dev")).and_then(|dev| BlockDevice::of(cx.root, dev).ok());
+        so.number = device.map(|d| (d.major(), d.minor()));
     }
+}
+
+/// A target that runs while configfs is not mounted can not be seen, and must not be called "not running".
+fn in_sight(lio: &lio::Lio) -> Result<(), OcfError> {
+    if fabric::is_out_of_sight(lio)? {
+        return Err(OcfError::new(
+            Code::Generic,
+            "/sys/kernel/config: configfs is not mounted, so what LIO does can not be seen",
+        ));
+    }
+    Ok(())
 }
 
 /// A module or program that is not there is "not installed".

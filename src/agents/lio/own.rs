@@ -10,16 +10,17 @@ use crate::kernel::lio::config::Config;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::json::ConfigError;
 use crate::kernel::lio::{self, saveconfig, storage};
+use crate::kernel::task;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
-/// What a start wrote down before it made anything. Lives below `/run`, so a reboot clears it together with configfs.
+/// What a start wrote down before it made anything. Lives below `/run`, so a reboot clears it together with configfs. An older version may
+/// have written it: every field has a default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Record {
     /// Everything that start made or was about to make.
     pub inventory: Inventory,
-    /// The configuration file it read.
-    pub config: PathBuf,
     /// Whether it set the discovery authentication.
     pub discovery: bool,
     /// When it began, in clock ticks since boot: younger kernel threads may be ours.
@@ -33,19 +34,19 @@ fn file_name(instance: &str) -> String {
 }
 
 impl Record {
-    /// The record of this instance; `None` when there is none.
+    /// The record of this instance; `None` when there is none, or none that can be understood.
     ///
     /// # Errors
-    /// It is there and can not be read or understood.
+    /// It is there and can not be read.
     pub fn load(cx: &Context) -> Result<Option<Self>, OcfError> {
         Self::read(cx, &file_name(cx.env.instance()))
     }
 
     fn read(cx: &Context, name: &str) -> Result<Option<Self>, OcfError> {
-        let dir = cx.root.dir(cx.env.state_dir());
-        let Some(text) = dir.read_opt(name)? else { return Ok(None) };
-        let wrong = |e| OcfError::new(Code::Generic, format_args!("{}: {e}", dir.path().join(name).display()));
-        serde_json::from_str(&text).map(Some).map_err(wrong)
+        let text = cx.root.dir(cx.env.state_dir()).read_opt(name)?;
+        let parse = |text: String| serde_json::from_str(&text).inspect_err(|e| tracing::warn!("{name} is ignored: {e}")).ok();
+        let says_something = |r: &Self| !r.inventory.targets.is_empty() || !r.inventory.backstores.is_empty();
+        Ok(text.and_then(parse).filter(says_something))
     }
 
     /// Writes it down.
@@ -67,22 +68,54 @@ impl Record {
         cx.root.dir(cx.env.state_dir()).unlink(&file_name(cx.env.instance()))?;
         Ok(())
     }
+}
 
-    /// Which other instance has a target of this name, according to its record.
+/// What other instances have on this machine, by their records. A record whose targets are gone claims nothing, unless its start is so
+/// young that it may be building yet.
+#[derive(Debug, Default)]
+pub struct Claims(Vec<(String, Inventory)>);
+
+/// A start takes no longer than this, in clock ticks.
+const BUILDING: u64 = 120 * 100;
+
+impl Claims {
+    /// The claims of all instances but this one.
     ///
     /// # Errors
     /// The directory can not be listed. A record that can not be read claims nothing.
-    pub fn other_owner(cx: &Context, iqn: &str) -> Result<Option<String>, OcfError> {
+    pub fn of_others(cx: &Context, lio: &lio::Lio) -> Result<Self, OcfError> {
         let own = file_name(cx.env.instance());
-        let names = cx.root.dir(cx.env.state_dir()).entries()?.into_iter().map(|e| e.name);
-        for name in names.filter(|n| *n != own) {
+        let now = task::now_in_ticks().unwrap_or(0);
+        let mut claims = Vec::new();
+        for name in cx.root.dir(cx.env.state_dir()).entries()?.into_iter().map(|e| e.name).filter(|n| *n != own) {
             let Some(instance) = name.strip_prefix("ocf-san.LIO-").and_then(|n| n.strip_suffix(".record")) else { continue };
-            let record = Self::read(cx, &name).ok().flatten().unwrap_or_default();
-            if record.inventory.targets.iter().any(|t| t.iqn == iqn) {
-                return Ok(Some(instance.to_owned()));
+            let record = Record::read(cx, &name).ok().flatten().unwrap_or_default();
+            let is_young = now.saturating_sub(record.since) < BUILDING;
+            let is_live = |t: &lio::inventory::Target| lio.target(&t.iqn).exists().unwrap_or(true);
+            if is_young || record.inventory.targets.iter().any(is_live) {
+                claims.push((instance.to_owned(), record.inventory));
             }
         }
-        Ok(None)
+        Ok(Self(claims))
+    }
+
+    /// The instance that has this target.
+    #[must_use]
+    pub fn owner(&self, iqn: &str) -> Option<&str> {
+        let has = |inventory: &Inventory| inventory.targets.iter().any(|t| t.iqn == iqn);
+        self.0.iter().find(|(_, inventory)| has(inventory)).map(|(instance, _)| instance.as_str())
+    }
+
+    /// Whether somebody has this backstore.
+    #[must_use]
+    pub fn has_backstore(&self, hba: &str, name: &str) -> bool {
+        self.0.iter().flat_map(|(_, inventory)| &inventory.backstores).any(|so| so.hba == hba && so.name == name)
+    }
+
+    /// Takes everything out that somebody else has.
+    pub fn subtract_from(&self, inventory: &mut Inventory) {
+        inventory.targets.retain(|t| self.owner(&t.iqn).is_none());
+        inventory.backstores.retain(|so| !self.has_backstore(&so.hba, &so.name));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::own::{Record, is_same};
+use super::own::{Claims, is_same};
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::error::KernelError;
@@ -25,8 +25,9 @@ pub fn check(cx: &Context, lio: &Lio, config: &Config) -> Result<(), OcfError> {
     for so in &config.backstores {
         device(cx.root, so)?;
     }
+    let claims = Claims::of_others(cx, lio)?;
     for target in &config.targets {
-        if let Some(other) = Record::other_owner(cx, target.iqn.as_str())? {
+        if let Some(other) = claims.owner(target.iqn.as_str()) {
             return Err(OcfError::new(Code::Generic, format_args!("{} is run by resource {other}", target.iqn)));
         }
     }
@@ -36,7 +37,7 @@ pub fn check(cx: &Context, lio: &Lio, config: &Config) -> Result<(), OcfError> {
 }
 
 /// Says which units would interfere, and how to stop them.
-pub fn warn_about_units(root: &Root) {
+fn warn_about_units(root: &Root) {
     for wants in ["multi-user.target.wants", "remote-fs-pre.target.wants", "sockets.target.wants"] {
         for unit in UNITS {
             let link = root.dir("/etc/systemd/system").dir(wants).dir(unit);
@@ -51,6 +52,9 @@ pub fn warn_about_units(root: &Root) {
 
 /// The device or file is there and is what the configuration says.
 fn device(root: &Root, so: &Backstore) -> Result<(), OcfError> {
+    if matches!(so.kind, Kind::Fileio { write_back: true, .. }) {
+        tracing::warn!("backstore {}: write_back acknowledges writes that a fail-over loses; set it to false", so.name);
+    }
     let wrong = |why: String| Err(OcfError::new(Code::Args, format_args!("backstore {}: {why}", so.name)));
     let absent = |e: &KernelError| {
         let why = e.source.to_string();
@@ -155,16 +159,15 @@ fn discovery(lio: &Lio, config: &Config) -> Result<(), OcfError> {
     let Some(chap) = &config.discovery else { return Ok(()) };
     let foreign = foreign_target(lio, config)?;
     match (fabric::discovery_is(lio, chap)?, foreign) {
-        (Some(false), Some(iqn)) => Err(OcfError::new(
-            Code::Generic,
-            format_args!("fabric_modules: other discovery authentication is in force for {iqn}"),
-        )),
+        (Some(false) | None, Some(iqn)) => {
+            Err(OcfError::new(Code::Generic, format_args!("fabric_modules: discovery authentication would change for {iqn}")))
+        }
         _ => Ok(()),
     }
 }
 
 /// A target that is there and that the configuration does not name.
-pub fn foreign_target(lio: &Lio, config: &Config) -> Result<Option<String>, OcfError> {
+fn foreign_target(lio: &Lio, config: &Config) -> Result<Option<String>, OcfError> {
     let is_target = |name: &String| *name != "discovery_auth" && !config.targets.iter().any(|t| t.iqn.as_str() == name.as_str());
     Ok(lio.iscsi().dirs()?.into_iter().find(is_target))
 }

@@ -3,22 +3,25 @@
 //! The order is the point. Nothing is removed under a live session (LIO would answer for a removed LUN 0 with zeros), and no I/O is failed
 //! before every portal group was told to disable (an initiator would see the error).
 
+use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
 use super::hang;
 use super::jobs::{Job, Wave};
+use super::own::Claims;
 use crate::deadline::Deadline;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::dm::{DeviceMapper, Which};
 use crate::kernel::error::KernelError;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::{Lio, storage, tpg};
-use crate::ocf::error::OcfError;
+use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
-/// Removals mostly wait for the kernel's grace periods, which pass for many at once.
-const WIDTH: usize = 16;
+/// Removals wait for the kernel's grace periods, but mostly one after the other: a LUN's below the lock of its portal group
+/// (`core_tpg_remove_lun`, `target_core_tpg.c`). More threads only crowd the locks.
+const WIDTH: usize = 8;
 
 /// A stop under way.
 pub struct Teardown<'a> {
@@ -38,19 +41,49 @@ impl Teardown<'_> {
     /// # Errors
     /// Stuck, with the culprit, when the kernel does not come back; otherwise the first thing that could not be removed.
     pub fn run(&self) -> Result<(), OcfError> {
-        self.disable()?;
-        self.wait_for_sessions()?;
+        let mut disabling = self.disabling()?;
+        self.finish("disable targets", &mut disabling)?;
+        let mut draining = self.draining();
+        self.finish("wait for sessions to end", &mut draining)?;
+        // By name first: listing thousands of mapped LUNs takes longer than removing them.
+        self.finish("remove ACLs", &mut Wave::start(self.acls(self.own), WIDTH))?;
         // What is really there now, whatever the record says.
         let live = Inventory::live(self.lio, self.own.targets.iter().map(|t| t.iqn.as_str()))?;
-        self.wave("remove ACLs", self.acls(&live))?;
-        self.wave("remove LUNs", self.luns(&live))?;
-        self.wave("remove targets", self.targets(&live))?;
-        self.wave("remove backstores", self.backstores(&live)?)
+        self.finish("remove further ACLs", &mut Wave::start(self.acls(&live), WIDTH))?;
+        self.finish("remove LUNs", &mut Wave::start(self.luns(&live), WIDTH))?;
+        self.finish("remove targets", &mut Wave::start(self.targets(&live), WIDTH))?;
+        self.finish("remove backstores", &mut Wave::start(self.backstores(&live)?, WIDTH))
     }
 
-    /// Tells every portal group of ours to disable, all at once, and waits until each has.
-    fn disable(&self) -> Result<(), OcfError> {
-        (self.cx.progress)("disable targets");
+    /// Waits for a stage. When it hangs and the backends may be failed, it gets a second chance after that: every disable has been
+    /// issued by then, whatever the stage, so no initiator sees the error.
+    fn finish(&self, stage: &str, wave: &mut Wave) -> Result<(), OcfError> {
+        (self.cx.progress)(stage);
+        let patience = if self.fail_backend { self.cx.deadline.share(0.4) } else { self.grace() };
+        if wave.wait(patience) {
+            return first(wave);
+        }
+        if self.fail_backend {
+            self.fail_backends()?;
+            (self.cx.progress)(&format!("{stage}, after their I/O was failed"));
+            if wave.wait(self.grace()) {
+                return first(wave);
+            }
+        }
+        let what = wave.outstanding().next().unwrap_or_default();
+        Err(match hang::culprit(self.cx.root, self.own) {
+            Some(culprit) => OcfError::stuck(format_args!("{culprit}: {what} hangs")),
+            None => OcfError::stuck(format_args!("{what} hangs in the kernel")),
+        })
+    }
+
+    /// Jobs that watch the deadline themselves get a moment more to say so.
+    fn grace(&self) -> Deadline {
+        Deadline::after(self.cx.deadline.remaining() + Duration::from_millis(100))
+    }
+
+    /// Tells every portal group of ours to disable, all at once.
+    fn disabling(&self) -> Result<Wave, OcfError> {
         let mut jobs = Vec::new();
         for target in &self.own.targets {
             for tag in self.lio.target(&target.iqn).dirs()?.iter().filter_map(|d| d.strip_prefix("tpgt_")) {
@@ -59,51 +92,59 @@ impl Teardown<'_> {
             }
         }
         let width = jobs.len();
-        let mut wave = Wave::start(jobs, width);
-        let patience = self.cx.deadline.share(if self.fail_backend { 0.4 } else { 1.0 });
-        if wave.wait(patience) {
-            return first(wave);
-        }
-        if self.fail_backend {
-            self.fail_backends();
-            (self.cx.progress)("disable targets after their I/O was failed");
-            if wave.wait(self.cx.deadline.share(0.6)) {
-                return first(wave);
-            }
-        }
-        Err(self.stuck(&wave))
+        Ok(Wave::start(jobs, width))
     }
 
-    /// Gives every device-mapper backstore of ours a table of errors, so that what waits for it comes back. Every disable has been issued.
-    fn fail_backends(&self) {
+    /// Gives every device-mapper backstore of ours that holds I/O back a table of errors, so that what waits for it comes back. Not one that
+    /// somebody else exports too: their portal groups were not told to disable.
+    fn fail_backends(&self) -> Result<(), OcfError> {
         (self.cx.progress)("fail the I/O of our backstores");
+        let others = self.exported_by_others()?;
         let mut jobs = Vec::new();
-        for so in &self.own.backstores {
-            let dev = so.dev.as_ref().and_then(|d| BlockDevice::of(self.cx.root, d).ok());
-            let numbered = so.number.map(|(major, minor)| BlockDevice::numbered(self.cx.root, major, minor));
-            let Some(device) = numbered.or(dev) else { continue };
-            if !device.is_dm().unwrap_or(false) {
-                tracing::warn!("backstore {}: fail_backend works only on device-mapper devices", so.name);
+        for so in self.own.backstores.iter().filter(|so| hang::is_suspect(self.cx.root, so)) {
+            let Some((major, minor)) = so.number else { continue };
+            let is_dm = BlockDevice::numbered(self.cx.root, major, minor).is_dm().unwrap_or(false);
+            if !is_dm || others.contains(&(so.hba.clone(), so.name.clone())) {
+                tracing::warn!("backstore {}: can not be failed: no device-mapper device, or exported by others too", so.name);
                 continue;
             }
             tracing::warn!("backstore {}: failing all I/O of its device, as fail_backend says", so.name);
             let root = self.cx.root.clone();
-            let which = Which::Number(device.major(), device.minor());
             jobs.push(Job::new(format!("fail {}", so.name), move || match DeviceMapper::open(&root)? {
-                Some(mapper) => mapper.fail_io(which).map(drop),
+                Some(mapper) => mapper.fail_io(Which::Number(major, minor)).map(drop),
                 None => Ok(()),
             }));
         }
         let width = jobs.len();
         let mut wave = Wave::start(jobs, width);
         wave.wait(self.cx.deadline.share(0.3));
-        for e in wave.into_failed() {
+        for e in wave.take_failed() {
             tracing::error!("{e}");
         }
+        Ok(())
+    }
+
+    /// What other targets export. A job, because LUNs of a target that hangs can be locked.
+    fn exported_by_others(&self) -> Result<HashSet<(String, String)>, OcfError> {
+        let own: Vec<String> = self.own.targets.iter().map(|t| t.iqn.clone()).collect();
+        let (tell, told) = std::sync::mpsc::channel();
+        let lio = self.lio.clone();
+        let look = Job::new("look what other targets export", move || {
+            let exported = storage::exported_by_others(&lio, &own)?;
+            let _ = tell.send(exported);
+            Ok(())
+        });
+        let mut wave = Wave::start(vec![look], 1);
+        if !wave.wait(self.grace()) {
+            // Somebody else's hang: no proof of ours.
+            return Err(OcfError::new(Code::Generic, "another target hangs: can not tell which backstores it exports"));
+        }
+        first(&mut wave)?;
+        Ok(told.try_recv().unwrap_or_default())
     }
 
     /// "Disabled" does not mean "drained" when the sessions were closing already (`iscsit_release_sessions_for_tpg`, `iscsi_target.c`).
-    fn wait_for_sessions(&self) -> Result<(), OcfError> {
+    fn draining(&self) -> Wave {
         let limit = self.cx.deadline;
         let job = |iqn: &String| {
             let (lio, iqn) = (self.lio.clone(), iqn.clone());
@@ -122,15 +163,16 @@ impl Teardown<'_> {
                 }
             })
         };
-        self.wave("wait for sessions to end", self.own.targets.iter().map(|t| job(&t.iqn)).collect())
+        Wave::start(self.own.targets.iter().map(|t| job(&t.iqn)).collect(), WIDTH)
     }
 
     fn acls(&self, live: &Inventory) -> Vec<Job> {
         let mut jobs = Vec::new();
         for (iqn, group) in live.tpgs() {
             for acl in &group.acls {
-                let dir = self.lio.tpg(iqn, group.tag).dir("acls").dir(&acl.initiator);
-                jobs.push(Job::new(format!("remove ACL {} of {iqn}", acl.initiator), move || tpg::remove_acl(&dir)));
+                let (dir, mapped) = (self.lio.tpg(iqn, group.tag).dir("acls").dir(&acl.initiator), acl.mapped.clone());
+                let label = format!("remove ACL {} of {iqn}", acl.initiator);
+                jobs.push(Job::new(label, move || tpg::remove_acl(&dir, &mapped)));
             }
         }
         jobs
@@ -141,7 +183,8 @@ impl Teardown<'_> {
         for (iqn, group) in live.tpgs() {
             for lun in &group.luns {
                 let dir = self.lio.tpg(iqn, group.tag).dir("lun").dir(format!("lun_{}", lun.index));
-                jobs.push(Job::new(format!("remove LUN {} of {iqn}", lun.index), move || tpg::remove_linked(&dir)));
+                let (label, alias) = (format!("remove LUN {} of {iqn}", lun.index), lun.alias.clone());
+                jobs.push(Job::new(label, move || tpg::remove_linked(&dir, &alias)));
             }
         }
         jobs
@@ -153,7 +196,7 @@ impl Teardown<'_> {
             Job::new(format!("remove {}", target.iqn), move || {
                 for group in &target.tpgs {
                     let dir = lio.tpg(&target.iqn, group.tag);
-                    group.portals.iter().try_for_each(|np| tpg::remove_portal(&dir.dir("np").dir(np)))?;
+                    group.portals.iter().try_for_each(|np| dir.dir("np").dir(np).remove().map(drop))?;
                     dir.remove()?;
                 }
                 lio.target(&target.iqn).remove().map(drop)
@@ -162,16 +205,17 @@ impl Teardown<'_> {
         live.targets.iter().map(job).collect()
     }
 
-    /// Our backstores that are there and that nobody else exports. One that stands on another device than ours did is not ours.
+    /// Our backstores that are there and that nobody else has. One that stands on another device than ours did is not ours.
     fn backstores(&self, live: &Inventory) -> Result<Vec<Job>, OcfError> {
-        let exports = storage::exports(self.lio)?;
+        let exported = self.exported_by_others()?;
+        let claims = Claims::of_others(self.cx, self.lio)?;
         let mut ids: Vec<(String, String)> = Vec::new();
         for so in self.own.backstores.iter().chain(&live.backstores).filter(|so| !so.hba.is_empty()) {
             let id = (so.hba.clone(), so.name.clone());
             let there = self.lio.storage_object(&so.hba, &so.name).read_opt("udev_path")?;
             let Some(dev) = there else { continue };
             let same = dev.is_empty() || so.dev.as_ref().is_none_or(|d| d.as_os_str() == dev.as_str());
-            if same && !ids.contains(&id) && !exports.contains_key(&id) {
+            if same && !ids.contains(&id) && !exported.contains(&id) && !claims.has_backstore(&so.hba, &so.name) {
                 ids.push(id);
             }
         }
@@ -181,31 +225,12 @@ impl Teardown<'_> {
         };
         Ok(ids.into_iter().map(job).collect())
     }
-
-    fn wave(&self, stage: &str, jobs: Vec<Job>) -> Result<(), OcfError> {
-        (self.cx.progress)(stage);
-        let mut wave = Wave::start(jobs, WIDTH);
-        if wave.wait(self.grace()) { first(wave) } else { Err(self.stuck(&wave)) }
-    }
-
-    /// Jobs that watch the deadline themselves get a moment more to say so.
-    fn grace(&self) -> Deadline {
-        Deadline::after(self.cx.deadline.remaining() + Duration::from_millis(100))
-    }
-
-    fn stuck(&self, wave: &Wave) -> OcfError {
-        let what = wave.outstanding().next().unwrap_or_default();
-        match hang::culprit(self.cx.root, self.own) {
-            Some(culprit) => OcfError::stuck(format_args!("{culprit}: {what} hangs")),
-            None => OcfError::stuck(format_args!("{what} hangs in the kernel")),
-        }
-    }
 }
 
-fn first(wave: Wave) -> Result<(), OcfError> {
+fn first(wave: &mut Wave) -> Result<(), OcfError> {
     let drained = |e: KernelError| match e.source.kind() {
         io::ErrorKind::TimedOut => OcfError::stuck(e),
         _ => e.into(),
     };
-    wave.into_failed().into_iter().next().map_or(Ok(()), |e| Err(drained(e)))
+    wave.take_failed().into_iter().next().map_or(Ok(()), |e| Err(drained(e)))
 }

@@ -169,8 +169,8 @@ pub struct Target {
 pub struct Tpg {
     /// `tpgt_N`.
     pub tag: u16,
-    /// The relative target port identifier that initiators see: its place among all portal groups of the file, so that it is the same on
-    /// every node.
+    /// The relative target port identifier that initiators see: its place among all portal groups of the file by name, so that it is the
+    /// same on every node, however the file is ordered.
     pub rtpi: u16,
     /// Whether initiators may see it.
     pub enable: bool,

@@ -54,8 +54,19 @@ fn load(lio: &Lio, module: &'static str, deadline: Deadline) -> Result<()> {
     Tool::find(lio.root(), "modprobe").map_err(failed)?.ok(&["--", module], deadline).map(drop).map_err(failed)
 }
 
+/// Whether the target modules are loaded although no tree shows what they do, because configfs is not mounted.
+///
+/// # Errors
+/// Whatever looking says.
+pub fn is_out_of_sight(lio: &Lio) -> Result<bool> {
+    Ok(!lio.base().exists()? && lio.root().dir("/sys/module/target_core_mod").exists()?)
+}
+
 /// Mounts configfs when it is not: its root is then on another device than `/sys/kernel`.
-fn mount_configfs(lio: &Lio) -> Result<()> {
+///
+/// # Errors
+/// Whatever `mount` says.
+pub fn mount_configfs(lio: &Lio) -> Result<()> {
     let dir = lio.root().dir("/sys/kernel/config");
     if dir.device()? != lio.root().dir("/sys/kernel").device()? {
         return Ok(());
@@ -79,13 +90,15 @@ pub fn discovery_auth(lio: &Lio) -> Dir {
     lio.iscsi().dir("discovery_auth")
 }
 
-/// Sets the discovery authentication; demands it last.
+/// Sets all four values of the discovery authentication, so that none is left from before; demands it last.
 ///
 /// # Errors
 /// Whatever the kernel says, never with the value.
 pub fn set_discovery(lio: &Lio, chap: &Chap) -> Result<()> {
     let auth = discovery_auth(lio);
-    super::tpg::set_chap(&auth, chap)?;
+    for (file, secret) in chap.all() {
+        auth.set(file, if secret.is_empty() { "NULL" } else { secret.reveal() })?;
+    }
     auth.set("enforce_discovery_auth", "1")
 }
 

@@ -12,6 +12,7 @@ use crate::kernel::error::Result;
 
 /// Backstores and targets by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Inventory {
     /// The backstores.
     pub backstores: Vec<Backstore>,
@@ -20,7 +21,8 @@ pub struct Inventory {
 }
 
 /// A backstore's directory and device.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Backstore {
     /// Directory below `core/`, such as `iblock_0`; empty while none is assigned.
     pub hba: String,
@@ -33,7 +35,8 @@ pub struct Backstore {
 }
 
 /// A target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Target {
     /// Its name.
     pub iqn: String,
@@ -42,7 +45,8 @@ pub struct Target {
 }
 
 /// A portal group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Tpg {
     /// `tpgt_N`.
     pub tag: u16,
@@ -57,7 +61,8 @@ pub struct Tpg {
 }
 
 /// A LUN.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Lun {
     /// `lun_N`.
     pub index: u64,
@@ -68,12 +73,13 @@ pub struct Lun {
 }
 
 /// An ACL.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Acl {
     /// The initiator.
     pub initiator: String,
-    /// Its mapped LUNs: index and symbolic link (empty when there is none).
-    pub mapped: Vec<(u64, String)>,
+    /// Its mapped LUNs: index, symbolic link (empty when there is none) and the LUN of the portal group.
+    pub mapped: Vec<(u64, String, u64)>,
 }
 
 impl Inventory {
@@ -137,7 +143,7 @@ fn planned_tpg(tpg: &super::config::Tpg) -> Tpg {
             .iter()
             .map(|a| Acl {
                 initiator: a.initiator.to_string(),
-                mapped: a.mapped.iter().map(|m| (m.index, m.alias.clone())).collect(),
+                mapped: a.mapped.iter().map(|m| (m.index, m.alias.clone(), m.tpg_lun)).collect(),
             })
             .collect(),
     }
@@ -145,29 +151,42 @@ fn planned_tpg(tpg: &super::config::Tpg) -> Tpg {
 
 fn live_tpg(lio: &Lio, iqn: &str, tag: u16) -> Result<Tpg> {
     let dir = lio.tpg(iqn, tag);
-    let luns = numbered(&dir.dir("lun"))?.into_iter().map(|index| {
-        let lun = dir.dir("lun").dir(format!("lun_{index}"));
+    let acls = dir.dir("acls").dirs()?.into_iter().map(|initiator| {
+        let acl = dir.dir("acls").dir(&initiator);
+        let mapped = numbered(&acl)?.into_iter().map(|index| {
+            let lun = acl.dir(format!("lun_{index}"));
+            let alias = first_link(&lun)?;
+            let leads_to =
+                lun.read_link(&alias)?.as_deref().and_then(Path::file_name).and_then(|n| n.to_str()).and_then(number_of);
+            Ok((index, alias, leads_to.unwrap_or(index)))
+        });
+        Ok(Acl { initiator, mapped: mapped.collect::<Result<_>>()? })
+    });
+    Ok(Tpg { tag, enable: true, luns: live_luns(&dir)?, portals: dir.dir("np").dirs()?, acls: acls.collect::<Result<_>>()? })
+}
+
+/// The LUNs that configfs shows below a portal group.
+///
+/// # Errors
+/// Whatever reading the tree says.
+pub fn live_luns(tpg: &Dir) -> Result<Vec<Lun>> {
+    let luns = numbered(&tpg.dir("lun"))?.into_iter().map(|index| {
+        let lun = tpg.dir("lun").dir(format!("lun_{index}"));
         let alias = first_link(&lun)?;
         let target = lun.read_link(&alias)?.unwrap_or_default();
         Ok(Lun { index, alias, backstore: last_two(&target).unwrap_or_default() })
     });
-    let acls = dir.dir("acls").dirs()?.into_iter().map(|initiator| {
-        let acl = dir.dir("acls").dir(&initiator);
-        let mapped = numbered(&acl)?.into_iter().map(|index| Ok((index, first_link(&acl.dir(format!("lun_{index}")))?)));
-        Ok(Acl { initiator, mapped: mapped.collect::<Result<_>>()? })
-    });
-    Ok(Tpg {
-        tag,
-        enable: true,
-        luns: luns.collect::<Result<_>>()?,
-        portals: dir.dir("np").dirs()?,
-        acls: acls.collect::<Result<_>>()?,
-    })
+    luns.collect()
 }
 
 /// The numbers of the directories `lun_N`.
 fn numbered(dir: &Dir) -> Result<Vec<u64>> {
-    Ok(dir.dirs()?.iter().filter_map(|name| name.strip_prefix("lun_")?.parse().ok()).collect())
+    Ok(dir.dirs()?.iter().filter_map(|name| number_of(name)).collect())
+}
+
+/// `lun_N`.
+fn number_of(name: &str) -> Option<u64> {
+    name.strip_prefix("lun_")?.parse().ok()
 }
 
 fn first_link(dir: &Dir) -> Result<String> {
@@ -175,7 +194,8 @@ fn first_link(dir: &Dir) -> Result<String> {
 }
 
 /// HBA and name at the end of a link's target.
-fn last_two(target: &Path) -> Option<(String, String)> {
+#[must_use]
+pub fn last_two(target: &Path) -> Option<(String, String)> {
     let name = target.file_name()?.to_str()?;
     let hba = target.parent()?.file_name()?.to_str()?;
     Some((hba.to_owned(), name.to_owned()))

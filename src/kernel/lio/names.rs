@@ -1,7 +1,7 @@
 //! The names that LIO takes: world-wide names, portals, secrets. Parsed once, right ever after.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The longest iSCSI name: the kernel has room for 224 bytes with the final NUL (`ISCSI_IQN_LEN`, `iscsi_target_core.h`).
 const NAME_MAX: usize = 223;
@@ -110,9 +110,10 @@ impl PortalAddress {
     /// A `[::]` socket of the kernel takes IPv4 along.
     #[must_use]
     pub fn collides(&self, other: &Self) -> bool {
+        // A socket table does not say on which interface a link-local address is.
+        let same_scope = self.scope == other.scope || self.scope.is_none() || other.scope.is_none();
         let takes_all = |p: &Self, q: &Self| p.is_wildcard() && (p.ip.is_ipv6() || q.ip.is_ipv4());
-        self.port == other.port
-            && (self.ip == other.ip && self.scope == other.scope || takes_all(self, other) || takes_all(other, self))
+        self.port == other.port && (self.ip == other.ip && same_scope || takes_all(self, other) || takes_all(other, self))
     }
 }
 
@@ -120,15 +121,10 @@ impl fmt::Display for PortalAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.ip, &self.scope) {
             (IpAddr::V4(ip), _) => write!(f, "{ip}:{}", self.port),
-            (IpAddr::V6(ip), None) => write!(f, "[{}]:{}", plain(*ip), self.port),
-            (IpAddr::V6(ip), Some(scope)) => write!(f, "[{}%{scope}]:{}", plain(*ip), self.port),
+            (IpAddr::V6(ip), None) => write!(f, "[{ip}]:{}", self.port),
+            (IpAddr::V6(ip), Some(scope)) => write!(f, "[{ip}%{scope}]:{}", self.port),
         }
     }
-}
-
-/// The kernel's `in6_pton` takes every textual form; this is the shortest.
-fn plain(ip: Ipv6Addr) -> String {
-    ip.to_string()
 }
 
 /// A user name or password of CHAP. Prints as dots.

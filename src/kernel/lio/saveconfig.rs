@@ -50,16 +50,28 @@ pub fn parse(file: &Path, text: &str) -> Result<Config> {
         ConfigError { file: file.to_owned(), key: at, why: why.to_owned() }
     })?;
     let top = At::top(&value, file);
-    top.object()?.for_each(drop);
+    if !value.is_object() {
+        return Err(ConfigError::file(file, "not an object"));
+    }
     let backstores = top.list("storage_objects", backstore)?;
     let mut targets: Vec<Target> = top.list("targets", target)?.into_iter().flatten().collect();
-    for (tpg, rtpi) in targets.iter_mut().flat_map(|t| &mut t.tpgs).zip(1..=u16::MAX) {
-        tpg.rtpi = rtpi;
-    }
+    number_ports(&mut targets);
     let discovery = top.list("fabric_modules", discovery)?.into_iter().flatten().next();
     let config = Config { backstores, targets, discovery };
     rules::check(&config).map_err(|(key, why)| ConfigError { file: file.to_owned(), key, why })?;
     Ok(config)
+}
+
+fn number_ports(targets: &mut [Target]) {
+    let mut names: Vec<(IscsiName, u16)> = Vec::new();
+    names.extend(targets.iter().flat_map(|t| t.tpgs.iter().map(|g| (t.iqn.clone(), g.tag))));
+    names.sort();
+    for target in targets {
+        for tpg in &mut target.tpgs {
+            let place = names.iter().position(|(iqn, tag)| *iqn == target.iqn && *tag == tpg.tag).unwrap_or_default();
+            tpg.rtpi = u16::try_from(place + 1).unwrap_or(u16::MAX);
+        }
+    }
 }
 
 fn backstore(at: &At) -> Result<Backstore> {

@@ -1,15 +1,22 @@
 //! Backstores: `core/HBA/NAME`. Made in one go, closed only by removal: the kernel has no "disable" for them.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::Lio;
 use super::config::{AluaGroup, Backstore, Kind};
+use super::inventory::live_luns;
 use crate::kernel::attr::{Dir, Root};
 use crate::kernel::block::BlockDevice;
 use crate::kernel::error::{KernelError, Result};
 
-/// Attributes that kernels have had and lost, or that are only read: their absence is no news.
-const GONE: [&str; 6] = ["netif_timeout", "emulate_dpo", "emulate_fua_read", "hw_block_size", "hw_max_sectors", "hw_queue_depth"];
+/// Attributes that kernels have had and lost: their absence is no news, and where they are left they do nothing.
+const GONE: [&str; 3] = ["netif_timeout", "emulate_dpo", "emulate_fua_read"];
+
+/// Whether writing this attribute has no effect on a kernel of today, so that its value is no difference.
+#[must_use]
+pub fn is_ignored(attribute: &str) -> bool {
+    attribute.starts_with("hw_") || GONE.contains(&attribute)
+}
 
 /// A backstore that is there, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,20 +44,20 @@ pub fn all(lio: &Lio) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-/// Which LUNs of which iSCSI targets lead to each backstore, as (HBA, name) → IQNs.
+/// The backstores, as (HBA, name), that LUNs of iSCSI targets other than `own` lead to. Looks at nothing but LUNs: ACLs of a target
+/// that hangs can be locked.
 ///
 /// # Errors
 /// Whatever reading the tree says.
-pub fn exports(lio: &Lio) -> Result<HashMap<(String, String), Vec<String>>> {
-    let mut exports: HashMap<_, Vec<String>> = HashMap::new();
-    let iqns: Vec<String> = lio.iscsi().dirs()?;
-    let live = super::inventory::Inventory::live(lio, iqns.iter().map(String::as_str))?;
-    for (iqn, tpg) in live.tpgs() {
-        for lun in &tpg.luns {
-            exports.entry(lun.backstore.clone()).or_default().push(iqn.to_owned());
+pub fn exported_by_others(lio: &Lio, own: &[String]) -> Result<HashSet<(String, String)>> {
+    let mut exported = HashSet::new();
+    for iqn in lio.iscsi().dirs()?.into_iter().filter(|iqn| !own.contains(iqn)) {
+        let target = lio.target(&iqn);
+        for tpg in target.dirs()?.into_iter().filter(|name| name.starts_with("tpgt_")) {
+            exported.extend(live_luns(&target.dir(tpg))?.into_iter().map(|lun| lun.backstore));
         }
     }
-    Ok(exports)
+    Ok(exported)
 }
 
 /// The numbers below `core/` that are taken, whatever the plugin: rtslib keeps them unique over all plugins.
@@ -129,6 +136,10 @@ pub fn verify(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
     if !info.contains("Status: ACTIVATED") {
         return wrong("not activated");
     }
+    let serial = dir.read_opt("wwn/vpd_unit_serial")?.unwrap_or_default();
+    if so.wwn.as_deref().is_some_and(|wwn| serial.rsplit(": ").next() != Some(wwn)) {
+        return wrong("the unit serial number differs from wwn");
+    }
     match &so.kind {
         Kind::Block { readonly, .. } if !info.contains(&format!("readonly: {}", u8::from(*readonly))) => {
             wrong("readonly differs from the configuration")
@@ -149,12 +160,12 @@ pub fn set_attribute(attrib: &Dir, name: &str, value: &str) -> Result<()> {
         return Ok(());
     }
     let Err(e) = attrib.set(name, value) else { return Ok(()) };
+    if is_ignored(name) {
+        tracing::debug!("{e}: this attribute does nothing any more");
+        return Ok(());
+    }
     if e.is_not_found() {
-        if GONE.contains(&name) {
-            tracing::debug!(attribute = name, "this kernel no longer has this attribute");
-        } else {
-            tracing::warn!("{}: this kernel has no such attribute", e.path.display());
-        }
+        tracing::warn!("{}: this kernel has no such attribute", e.path.display());
         return Ok(());
     }
     if attrib.read_opt(name)?.as_deref() == Some(value) { Ok(()) } else { Err(e) }

@@ -10,12 +10,15 @@ use crate::kernel::error::{KernelError, Result};
 ///
 /// # Errors
 /// Whatever the kernel says; for a name it does not like that is EINVAL.
-pub fn create_target(lio: &Lio, target: &Target, taken: &[u16]) -> Result<()> {
+pub fn create_target(lio: &Lio, target: &Target) -> Result<()> {
     lio.target(target.iqn.as_str()).create()?;
     for tpg in &target.tpgs {
         let dir = lio.tpg(target.iqn.as_str(), tpg.tag);
         dir.create()?;
-        set_rtpi(&dir, tpg.rtpi, taken)?;
+        // Before anything refers to it: an ACL made earlier would keep 0. Linux before 6.4 has no such file.
+        if dir.read_opt("rtpi")?.is_some() {
+            dir.set("rtpi", &tpg.rtpi.to_string())?;
+        }
         for (name, value) in &tpg.attributes {
             set_attribute(&dir.dir("attrib"), name, value)?;
         }
@@ -27,7 +30,7 @@ pub fn create_target(lio: &Lio, target: &Target, taken: &[u16]) -> Result<()> {
     Ok(())
 }
 
-/// The relative target port identifiers that portal groups have now (Linux 6.4 and later show them).
+/// The relative target port identifiers that portal groups have now (Linux 6.4 and later show them, as `0x1`).
 ///
 /// # Errors
 /// Whatever reading the tree says.
@@ -36,22 +39,10 @@ pub fn taken_rtpis(lio: &Lio) -> Result<Vec<u16>> {
     for iqn in lio.iscsi().dirs()? {
         for tpg in lio.target(&iqn).dirs()?.iter().filter(|name| name.starts_with("tpgt_")) {
             let rtpi = lio.target(&iqn).dir(tpg).read_opt("rtpi")?;
-            taken.extend(rtpi.and_then(|text| text.trim().parse::<u16>().ok()));
+            taken.extend(rtpi.and_then(|text| u16::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()));
         }
     }
     Ok(taken)
-}
-
-/// Fixes the identifier before anything refers to it. Two of one number could not both be enabled, so a taken one is left to the kernel.
-fn set_rtpi(tpg: &Dir, rtpi: u16, taken: &[u16]) -> Result<()> {
-    if tpg.read_opt("rtpi")?.is_none() {
-        return Ok(());
-    }
-    if taken.contains(&rtpi) {
-        tracing::warn!("{}: relative port {rtpi} is taken, the kernel picks another", tpg.path().display());
-        return Ok(());
-    }
-    tpg.set("rtpi", &rtpi.to_string())
 }
 
 /// Writes the CHAP values that are set, without a newline: the kernel would take it as part of the secret.
@@ -65,7 +56,7 @@ pub fn set_chap(auth: &Dir, chap: &Chap) -> Result<()> {
 /// Makes one LUN. `hba` is where its backstore is.
 ///
 /// # Errors
-/// Whatever the kernel says. EEXIST when another link is there.
+/// Whatever the kernel says.
 pub fn create_lun(lio: &Lio, tpg: &Dir, lun: &Lun, hba: &str) -> Result<()> {
     let dir = tpg.dir("lun").dir(format!("lun_{}", lun.index));
     dir.create()?;
@@ -119,34 +110,47 @@ pub fn create_portal(tpg: &Dir, portal: &Portal) -> Result<()> {
     Ok(())
 }
 
-/// Removes one ACL and its mapped LUNs. What is gone already is no error.
+/// Removes one ACL and its mapped LUNs. `mapped` are those it is known to have; only when there turn out to be others is it listed, which
+/// costs more than the removal. What is gone already is no error.
 ///
 /// # Errors
 /// Whatever the kernel says.
-pub fn remove_acl(acl: &Dir) -> Result<()> {
+pub fn remove_acl(acl: &Dir, mapped: &[(u64, String, u64)]) -> Result<()> {
+    mapped.iter().try_for_each(|(index, alias, _)| remove_linked(&acl.dir(format!("lun_{index}")), alias))?;
+    if remove_empty(acl)? {
+        return Ok(());
+    }
     for lun in acl.dirs()?.into_iter().filter(|d| d.starts_with("lun_")) {
-        remove_linked(&acl.dir(lun))?;
+        remove_linked(&acl.dir(lun), "")?;
     }
     acl.remove().map(drop)
 }
 
-/// Removes one LUN or mapped LUN with its link. What is gone already is no error.
+/// Removes one LUN or mapped LUN with its link, which is known as `alias`; only when there turns out to be another is it listed. What is
+/// gone already is no error.
 ///
 /// # Errors
 /// Whatever the kernel says.
-pub fn remove_linked(lun: &Dir) -> Result<()> {
+pub fn remove_linked(lun: &Dir, alias: &str) -> Result<()> {
+    if !alias.is_empty() {
+        lun.unlink(alias)?;
+    }
+    if remove_empty(lun)? {
+        return Ok(());
+    }
     for link in lun.links()? {
         lun.unlink(&link)?;
     }
     lun.remove().map(drop)
 }
 
-/// Removes a portal. What is gone already is no error.
-///
-/// # Errors
-/// Whatever the kernel says.
-pub fn remove_portal(np: &Dir) -> Result<()> {
-    np.remove().map(drop)
+/// Removes the directory, or finds it gone; `false` when there is still something in it.
+fn remove_empty(dir: &Dir) -> Result<bool> {
+    match dir.remove() {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.errno(), Some(libc::ENOTEMPTY | libc::EBUSY)) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Lets initiators in, or sends them away and waits until their sessions are gone (which is where it hangs when a disk does).

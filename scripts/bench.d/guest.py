@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Runs in the guest: measures all contestants in turns and prints the figures as one JSON object. Progress goes to stderr."""
+
+import argparse
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+
+import config
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TREE = "/sys/kernel/config/target"
+OCF = "/usr/lib/ocf"
+TIMEOUT = 900  # seconds; Pacemaker's time limit as our agent sees it, too
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def environment(instance, agent, **params):
+    """What Pacemaker puts into an agent's environment."""
+    env = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LC_ALL": "C",
+        "OCF_ROOT": OCF,
+        "OCF_RA_VERSION_MAJOR": "1",
+        "OCF_RA_VERSION_MINOR": "1",
+        "OCF_RESOURCE_INSTANCE": instance,
+        "OCF_RESOURCE_TYPE": agent,
+        "OCF_RESKEY_CRM_meta_timeout": str(TIMEOUT * 1000),
+        "HA_LOGFACILITY": "none",
+    }
+    env.update({f"OCF_RESKEY_{name}": str(value) for name, value in params.items()})
+    return env
+
+
+class Call:
+    """One program with its arguments and environment."""
+
+    def __init__(self, command, env=None):
+        self.command = command
+        self.env = env or {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+
+    def measure(self, count=1):
+        """Wall and CPU time in seconds, peak memory in KiB."""
+        line = subprocess.run(
+            [f"{HERE}/bench_driver", str(count), *self.command],
+            env=self.env, check=True, stdout=subprocess.PIPE, timeout=TIMEOUT, text=True,
+        ).stdout
+        wall, cpu, memory, failures = map(int, line.split())
+        if failures:
+            sys.exit(f"bench: {failures} of {count} runs failed: {' '.join(self.command)}")
+        return {"wall": wall / 1e6, "cpu": cpu / 1e6, "memory": memory}
+
+    def trace(self):
+        """Processes, execs and system calls, as strace sees them."""
+        with tempfile.NamedTemporaryFile("r") as out:
+            subprocess.run(["strace", "-f", "-qq", "-o", out.name, *self.command], env=self.env, stdout=subprocess.DEVNULL, check=True)
+            lines = out.read().splitlines()
+        calls = [line.split(None, 1) for line in lines if "resumed>" not in line and not re.match(r"\d+\s+[-+]{3}", line)]
+        execs = sum(1 for _, text in calls if text.startswith("execve(") and "ENOENT" not in text)
+        return {"processes": len({pid for pid, _ in calls}), "execs": execs - 1, "calls": len(calls) - 1}
+
+
+def add(figures):
+    """One contestant of several agents: times add up, memory is that of the greatest."""
+    total = dict.fromkeys(figures[0], 0)
+    for one in figures:
+        for key, value in one.items():
+            total[key] = max(total[key], value) if key == "memory" else total[key] + value
+    return total
+
+
+def agents(calls, do=Call.measure):
+    return add([do(call) for call in calls])
+
+
+class Ours:
+    def __init__(self, file):
+        self.env = environment("p_lio", "LIO", config=file)
+
+    def call(self, action):
+        return Call([f"{OCF}/resource.d/san/LIO", action], self.env)
+
+    def calls(self, action):
+        return [self.call(action)]
+
+
+class Floor:
+    def __init__(self, file):
+        self.file = file
+
+    def calls(self, action):
+        return [Call([f"{HERE}/lio_floor", "up" if action == "start" else "down", self.file])]
+
+
+class Targetctl:
+    def __init__(self, file):
+        self.file = file
+
+    def calls(self, action):
+        return [Call(["targetctl", "restore", self.file] if action == "start" else ["targetctl", "clear"])]
+
+
+class ResourceAgents:
+    """iSCSITarget and one iSCSILogicalUnit for each LUN, with lio-t."""
+
+    def __init__(self, luns, acls):
+        initiators = " ".join(config.initiator(a) for a in range(acls))
+        portal = f"{config.PORTAL[0]}:{config.PORTAL[1]}"
+        target = environment("p_target", "iSCSITarget", implementation="lio-t", iqn=config.IQN, portals=portal, allowed_initiators=initiators)
+        self.all = [("iSCSITarget", target)]
+        for n in range(luns):
+            lun = {"implementation": "lio-t", "target_iqn": config.IQN, "lun": n, "path": config.device(n)}
+            self.all.append(("iSCSILogicalUnit", environment(f"p_lun{n}", "iSCSILogicalUnit", **lun)))
+
+    def calls(self, action):
+        calls = [Call([f"{OCF}/resource.d/heartbeat/{agent}", action], env) for agent, env in self.all]
+        return calls[::-1] if action == "stop" else calls
+
+
+def count(pattern):
+    """Directories that match, by one level of names at a time."""
+    return int(subprocess.run(f"ls -d {TREE}/{pattern} 2>/dev/null | wc -l", shell=True, check=True, stdout=subprocess.PIPE).stdout)
+
+
+def expect(what, luns, acls):
+    """Nothing is measured that did not do its work."""
+    tpg = f"iscsi/{config.IQN}/tpgt_1"
+    live = (count(f"{tpg}/lun/lun_*/statistics"), count(f"{tpg}/acls/*/lun_*/write_protect"), count("core/iblock_*/*/udev_path"))
+    if live != (luns, luns * acls, luns):
+        sys.exit(f"bench: after {what}: {live} LUNs, mapped LUNs, backstores; {(luns, luns * acls, luns)} expected")
+
+
+def make_devices(number):
+    """Devices that cost nothing: the kernel's iblock on device-mapper's zero."""
+    have = subprocess.run(["dmsetup", "ls"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    new = [f"bench{n},,,rw,0 131072 zero" for n in range(number) if f"bench{n}" not in have]
+    if new:
+        subprocess.run(["dmsetup", "create", "--noudevrules", "--noudevsync", "--concise", ";".join(new)], check=True)
+        subprocess.run(["dmsetup", "mknodes"], check=True, stdout=subprocess.DEVNULL)
+
+
+def layout(text):
+    luns, acls = map(int, text.split("x"))
+    return luns, acls
+
+
+def start_and_stop(name, contestants, runs):
+    luns, acls = layout(name)
+    taken = {}
+    for run in range(max(runs.values())):
+        for who, contestant in contestants.items():
+            if run >= runs[who]:
+                continue
+            for action in ("start", "stop"):
+                figures = agents(contestant.calls(action))
+                say(f"{name} run {run + 1}: {who} {action} {figures['wall']:.3f} s")
+                if action == "start":
+                    expect(f"{who} {action}", luns, acls)
+                else:
+                    expect(f"{who} {action}", 0, 0)
+                taken.setdefault(who, {}).setdefault(action, []).append(figures)
+    return taken
+
+
+def monitors(contestants, counts, runs):
+    taken = {}
+    for run in range(runs):
+        for who, (up, calls) in contestants.items():
+            for call in up.calls("start") if up else []:
+                call.measure()
+            figures = add([call.measure(counts[who]) for call in calls])
+            say(f"monitor run {run + 1}: {who} {figures['wall'] * 1e3:.2f} ms")
+            if run == 0:
+                taken[who] = {"trace": agents(calls, Call.trace), "runs": [], "count": counts[who]}
+            taken[who]["runs"].append(figures)
+            for call in up.calls("stop") if up else []:
+                call.measure()
+    return taken
+
+
+def median(taken):
+    return {key: statistics.median(run[key] for run in taken) for key in taken[0]} | {"runs": len(taken)}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--layouts", default="4x4 64x16 250x16")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--slow-runs", type=int, default=1, help="of targetctl with 1,000 mapped LUNs and more")
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    sizes = options.layouts.split()
+    files = {}
+    make_devices(max(layout(size)[0] for size in sizes))
+    os.umask(0o077)
+    for size in sizes:
+        files[size] = f"/root/bench-{size}.json"
+        with open(files[size], "w", encoding="utf-8") as file:
+            json.dump(config.make(f"{HERE}/saveconfig.json", *layout(size)), file, sort_keys=True, indent=2)
+    wanted = options.only.split(",") if options.only else None
+
+    say("loading the modules")
+    for action in ("start", "stop"):
+        agents(Ours(files[sizes[0]]).calls(action))
+    result = {"kernel": platform.release(), "cpus": os.cpu_count(), "layouts": {}}
+    for size in sizes:
+        file, (luns, acls) = files[size], layout(size)
+        contestants = {"ours": Ours(file), "floor": Floor(file), "targetctl": Targetctl(file)}
+        runs = {"ours": options.runs, "floor": options.runs, "targetctl": options.slow_runs if luns * acls >= 1000 else options.runs}
+        if luns <= 4:
+            contestants["agents"] = ResourceAgents(luns, acls)
+            runs["agents"] = min(options.runs, 3)
+        if wanted is not None:
+            contestants = {who: c for who, c in contestants.items() if who in wanted}
+            runs = {who: n for who, n in runs.items() if who in wanted}
+        taken = start_and_stop(size, contestants, runs)
+        result["layouts"][size] = {who: {a: median(t) for a, t in actions.items()} for who, actions in taken.items()}
+
+    size = sizes[0]
+    ours, peers = Ours(files[size]), ResourceAgents(*layout(size))
+    env = environment("p_lio", "LIO")
+    contestants = {
+        "ours": (ours, ours.calls("monitor")),
+        "empty": (None, [Call([f"{HERE}/empty"], env)]),
+        "shell": (ours, [Call([f"{HERE}/shell-monitor", "monitor"], env)]),
+        "agents": (peers, peers.calls("monitor")),
+    }
+    if wanted is not None:
+        contestants = {who: c for who, c in contestants.items() if who in wanted or who == "empty"}
+    counts = {"ours": 200, "empty": 200, "shell": 20, "agents": 3}
+    taken = monitors(contestants, counts, min(options.runs, 3))
+    result["monitor"] = {who: median(t["runs"]) | t["trace"] | {"count": t["count"]} for who, t in taken.items()}
+    json.dump(result, sys.stdout, indent=1)
+
+
+main()
