@@ -135,7 +135,7 @@ fn failing_the_backend_ends_the_hang_without_an_error_at_the_initiator() {
     assert!(writers.iter().all(|writer| writer.errors().is_empty()));
     // The layer below comes back.
     for n in 0..2 {
-        sh(&format!("dmsetup load san-t{n} --table '0 32768 linear /dev/vdb {}' && dmsetup resume san-t{n}", 2048 + n * 32768))
+        sh(&format!("dmsetup load san-t{n} --table '0 32768 linear /dev/vdb {}' && dmsetup resume --noudevsync san-t{n}", 2048 + n * 32768))
             .ok();
     }
     world.resume();
@@ -185,7 +185,7 @@ fn level_20_reports_a_device_that_answers_with_errors() {
     let world = World::warm();
     world.write(&file::simple(&world, 2));
     world.start();
-    sh("dmsetup load san-t1 --table '0 32768 error' && dmsetup resume san-t1").ok();
+    sh("dmsetup load san-t1 --table '0 32768 error' && dmsetup resume --noudevsync san-t1").ok();
     world.call("monitor").run().is(0);
     world.call("monitor").level(20).run().is(1).says(&["/dev/mapper/san-t1"]);
     world.stop();
@@ -228,5 +228,5 @@ fn a_hang_under_a_foreign_target_is_not_ours() {
     sh("dmsetup suspend --noflush --nolockfs san-t3").ok();
     world.call("monitor").run().is(0);
     world.stop();
-    assert_eq!(sh_within(5, "dmsetup resume san-t3").code, 0);
+    assert_eq!(sh_within(5, "dmsetup resume --noudevsync san-t3").code, 0);
 }
