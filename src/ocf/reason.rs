@@ -8,7 +8,7 @@ use super::env::Env;
 pub const MAX: usize = 120;
 
 /// The bytes at the beginning of a reason that are kept when it is too long.
-const HEAD: usize = 30;
+const HEAD: usize = 40;
 
 /// One line of at most [`MAX`] printable ASCII bytes: runs of control characters and blanks become one blank, other characters `?`.
 /// What is too long is shortened in the middle.
