@@ -135,8 +135,11 @@ fn failing_the_backend_ends_the_hang_without_an_error_at_the_initiator() {
     assert!(writers.iter().all(|writer| writer.errors().is_empty()));
     // The layer below comes back.
     for n in 0..2 {
-        sh(&format!("dmsetup load san-t{n} --table '0 32768 linear /dev/vdb {}' && dmsetup resume --noudevsync san-t{n}", 2048 + n * 32768))
-            .ok();
+        sh(&format!(
+            "dmsetup load san-t{n} --table '0 32768 linear /dev/vdb {}' && dmsetup resume --noudevsync san-t{n}",
+            2048 + n * 32768
+        ))
+        .ok();
     }
     world.resume();
     world.start();
