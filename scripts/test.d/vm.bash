@@ -1,6 +1,8 @@
 # shellcheck shell=bash disable=SC2154 # set by scripts/test
 # Sourced by scripts/test: what runs in a guest, one guest at a time.
 
+declare -A reached # by test program: how many of its tests a guest was to run
+
 # Builds the test programs, which are static, and puts links to them at $logs/bin: lib, guard, vm_lio.
 guest_tests_binaries() {
     local log=$logs/build of path
@@ -21,6 +23,15 @@ guest_tests_binaries() {
 
 guest() { timeout "$1" scripts/lab run solo "${@:2}" </dev/null; } # SECONDS COMMAND...
 
+# Ignored tests that no guest was asked to run.
+left_out() {
+    local part left=${ignored:-0}
+    for part in "${!reached[@]}"; do left=$((left - reached["$part"])); done
+    [ "$left" -le 0 ] && return
+    failed=$((failed + left))
+    failures+=("$left ignored tests were run nowhere")
+}
+
 # Runs test programs in a guest. Whatever was expected and did not say "ok" has failed.
 suite_on() { # KERNEL PROGRAM...
     local kernel=$1 part
@@ -40,8 +51,8 @@ guest_suite() { # KERNEL PROGRAM
     # Each test as it ends, with the whole output kept for when it fails.
     guest 1500 "cd /root && RUST_BACKTRACE=0 timeout -s KILL 1480 ./$2 $options 2>&1" | tee "$log" | grep --line-buffered '^test '
     good_ones=$(grep -c '^test .* ok$' "$log")
+    [ "$2" = guard ] || reached["$2"]=$expected # guard's cases are not marked as ignored
     [ "$good_ones" = 0 ] || good "$name" $((SECONDS - since)) "$good_ones"
-    
     if [ "$good_ones" -lt "$expected" ] || [ "$expected" = 0 ]; then
         awk '/^---- /, /^failures:$/' "$log" | head -n 400
         failed=$((failed + (expected > good_ones ? expected - good_ones : 1)))

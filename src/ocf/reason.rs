@@ -14,7 +14,11 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// The bytes of a reason that are shown. Pacemaker 2.1.5 cuts at 128 (`lib/services/services_linux.c`), wherever that falls.
 pub const MAX: usize = 120;
 
+/// The bytes at the beginning of a reason that are kept when it is too long.
+const HEAD: usize = 40;
+
 /// One line of at most [`MAX`] printable ASCII bytes: runs of control characters and blanks become one blank, other characters `?`.
+/// What is too long is shortened in the middle.
 #[must_use]
 pub fn text(reason: &str) -> String {
     let mut line = String::with_capacity(MAX);
@@ -25,13 +29,12 @@ pub fn text(reason: &str) -> String {
             ' ' | '\0'..='\x1f' | '\x7f' => line.push(' '),
             _ => line.push('?'),
         }
-        if line.len() > MAX {
-            line.truncate(MAX - 3);
-            line.push_str("...");
-            break;
-        }
     }
     line.truncate(line.trim_end().len());
+    if line.len() > MAX {
+        // What was being done is at the beginning; the file, attribute and cause are at the end of a long path.
+        line.replace_range(HEAD..line.len() - (MAX - HEAD - 3), "...");
+    }
     if line.is_empty() { "no reason given".to_owned() } else { line }
 }
 
@@ -62,9 +65,16 @@ mod tests {
         assert_eq!(text("\n"), "no reason given");
         for long in ["x".repeat(121), "ü".repeat(500), "a ".repeat(100)] {
             let cut = text(&long);
-            assert!(cut.len() <= MAX && cut.is_ascii() && cut.ends_with("..."), "{cut}");
+            assert!(cut.len() <= MAX && cut.is_ascii() && cut[HEAD..].starts_with("..."), "{cut}");
         }
         assert_eq!(text(&"x".repeat(120)), "x".repeat(120));
+        let path = "/sys/kernel/config/target/iscsi/iqn.2016-09.com.example:iscsitgt01/tpgt_1/acls/iqn.2016-09.com.example:initiator01/attrib";
+        let cut = text(&format!("write {path}/dataout_timeout: invalid argument"));
+        assert!(
+            cut.len() == MAX
+                && cut.starts_with("write /sys/")
+                && cut.ends_with(":initiator01/attrib/dataout_timeout: invalid argument")
+        );
     }
 
     #[test]

@@ -281,9 +281,9 @@ fn a_target_that_the_file_disables_is_built_and_stays_disabled() {
 fn a_portal_that_needs_hardware_is_refused_and_leaves_nothing() {
     let world = World::warm();
     let mut file = file::simple(&world, 1);
-    tpg(&mut file)["portals"][0]["iser"] = json!(true);
+    tpg(&mut file)["portals"] = json!([{"ip_address": "192.0.2.77", "port": 3260, "iser": true}]);
     world.write(&file);
     let empty = tree::snapshot();
-    world.call("start").run().is(1).says(&["127.0.0.1:3260", "iser"]);
+    world.call("start").run().is(1).says(&["192.0.2.77:3260", "iser"]);
     tree::assert_unchanged(&empty);
 }

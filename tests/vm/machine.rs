@@ -10,10 +10,15 @@ use super::world::{World, sh};
 /// As after a boot: nothing loaded, nothing mounted.
 fn bare() -> World {
     let world = World::new();
-    sh(
-        "rmdir /sys/kernel/config/target/iscsi; sleep 0.3; modprobe -r iscsi_target_mod target_core_iblock target_core_file target_core_pscsi target_core_mod",
-    );
+    unload();
     world
+}
+
+fn unload() {
+    sh("rmdir /sys/kernel/config/target/*/ 2>/dev/null; sleep 0.3
+        modprobe -r ib_isert; modprobe -r iscsi_target_mod
+        for plugin in iblock file pscsi user; do modprobe -r target_core_$plugin; done
+        modprobe -r target_core_mod");
 }
 
 #[test]
@@ -53,7 +58,7 @@ fn a_module_that_is_not_to_be_had_is_named_and_is_not_installed() {
     let world = bare();
     world.write(&file::simple(&world, 1));
     for module in ["target_core_mod", "iscsi_target_mod", "target_core_iblock"] {
-        sh("rmdir /sys/kernel/config/target/iscsi; modprobe -r iscsi_target_mod target_core_iblock target_core_mod");
+        unload();
         fs::write("/etc/modprobe.d/vm-hide.conf", format!("install {module} /bin/false\n")).unwrap();
         world.call("start").run().is(5).says(&[module]);
         world.call("monitor").env("OCF_RESKEY_CRM_meta_interval", "0").run().is(7);

@@ -13,13 +13,12 @@ fn what_targetcli_saves_of_our_target_starts_again() {
     world.write(&file::simple(&world, 2));
     let empty = tree::snapshot();
     world.start();
-    let built = (tree::snapshot(), tree::values());
     let saved = world.dir.join("saved.json");
     sh(&format!("targetctl save {0} && chmod 600 {0}", saved.display())).ok();
     world.stop();
     world.call("start").file(&saved).run().is(0);
-    assert_eq!(tree::difference(&built.0, &tree::snapshot()), [""; 0]);
-    assert_eq!(built.1, tree::values());
+    // It saves the backstores in another order, so their numbers may differ.
+    world.call("monitor").file(&saved).level(10).run().is(0);
     world.call("stop").file(&saved).run().is(0);
     tree::assert_unchanged(&empty);
 }
@@ -45,7 +44,8 @@ fn a_lun_added_by_targetcli_is_a_difference_to_level_10_and_no_obstacle_to_stop(
     world.write(&file::simple(&world, 1));
     let empty = tree::snapshot();
     world.start();
-    sh_within(60, &format!("targetcli /iscsi/{IQN}/tpg1/luns create /backstores/block/d0 lun=5")).ok();
+    sh_within(60, &format!("targetcli /iscsi/{IQN}/tpg1/luns create /backstores/block/d0 5"));
+    assert!(tree::exists(&format!("iscsi/{IQN}/tpgt_1/lun/lun_5")));
     world.call("monitor").run().is(0);
     world.call("monitor").level(10).run().is(190).says(&["5"]);
     world.stop();

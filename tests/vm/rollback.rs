@@ -165,13 +165,16 @@ fn a_target_that_is_running_already_is_another_resources() {
     world.call("stop").run().is(0);
 }
 
-/// A large configuration, so that the kill comes in the middle.
+/// A large configuration, so that the kill comes in the middle. Without a portal: the kernel (6.1) leaks the listening socket
+/// of a process that is killed while its portal is being made ("Unable to create kthread: iscsi_np"), and only a reboot frees the port.
 fn large() -> Value {
     let me = initiator::name();
     let stores: Vec<Value> = (0..64).map(|n| file::ramdisk(&format!("r{n}"))).collect();
     let luns: Vec<Value> = (0..64).map(|n| file::lun(n, &format!("ramdisk/r{n}"))).collect();
     let numbers: Vec<u64> = (0..64).collect();
-    file::file(&stores, &[file::target(IQN, &luns, &[file::acl(&me, &numbers)])])
+    let mut target = file::target(IQN, &luns, &[file::acl(&me, &numbers)]);
+    target["tpgs"][0]["portals"] = json!([]);
+    file::file(&stores, &[target])
 }
 
 fn killed_when(world: &World, half_way: &str) {
@@ -223,7 +226,7 @@ fn a_target_that_somebody_began_by_hand_is_half_built() {
     for path in [format!("iscsi/{iqn}"), format!("iscsi/{iqn}/tpgt_1"), format!("iscsi/{iqn}/tpgt_1/acls/{}", initiator::name())]
     {
         tree::make(&path);
-        world.call("monitor").run().is(1).says(&["missing"]);
+        world.call("monitor").run().is(1).says(&[iqn]);
     }
     world.start();
     world.call("monitor").level(10).run().is(0);

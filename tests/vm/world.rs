@@ -132,8 +132,9 @@ impl World {
         sh("for n in 0 1 2 3; do dmsetup suspend --noflush --nolockfs san-t$n || exit; done").ok();
     }
 
+    /// Without waiting for udev, which may be waiting for the initiator's disks.
     pub fn resume(&self) {
-        sh("for n in 0 1 2 3; do dmsetup resume san-t$n || exit; done").ok();
+        sh("for n in 0 1 2 3; do dmsetup resume --noudevsync san-t$n || exit; done").ok();
     }
 
     /// How many hold each of the devices open.
@@ -170,7 +171,7 @@ fn sweep() {
              table=\"0 32768 linear /dev/vdb $((2048 + n * 32768))\"
              now=$(dmsetup table san-t$n 2>/dev/null) || {{ dmsetup create san-t$n --table \"$table\"; continue; }}
              [[ $now == *linear* ]] || dmsetup load san-t$n --table \"$table\"
-             dmsetup resume san-t$n
+             dmsetup resume --noudevsync san-t$n
          done
          for p in $(cat {DIR}/pids 2>/dev/null); do kill -9 -- -$p $p 2>/dev/null; done"
     ));

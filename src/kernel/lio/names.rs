@@ -141,7 +141,7 @@ impl Secret {
             return Err("longer than 255 bytes".to_owned());
         }
         if text.starts_with("NULL") {
-            return Err("begins with NULL, which the kernel takes as \"no secret\"".to_owned());
+            return Err("begins with NULL, which means none to the kernel".to_owned());
         }
         if text.contains(['\n', '\0']) {
             return Err("contains a line end or NUL".to_owned());

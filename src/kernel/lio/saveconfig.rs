@@ -99,7 +99,7 @@ fn backstore(at: &At) -> Result<Backstore> {
     };
     let wwn = at.opt("wwn")?.map(|v| serial(&v)).transpose()?;
     if wwn.is_none() && !matches!(kind, Kind::Pscsi { .. }) {
-        return Err(at.error_at("wwn", "missing; a random one would give each node another disk identity"));
+        return Err(at.error_at("wwn", "missing; a random one differs from node to node"));
     }
     let alua = at.list("alua_tpgs", alua_group)?.into_iter().flatten().collect();
     Ok(Backstore { name, kind, wwn, attributes: attributes(at, "attributes")?, alua })
