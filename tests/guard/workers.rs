@@ -63,7 +63,7 @@ pub fn a_panic_is_an_answer() {
     let bench = Bench::new();
     let answer = bench.call("monitor", "panic", 20_000);
     assert_eq!(answer.code, Code::Generic);
-    assert!(reason(&answer).starts_with("internal error at tests/guard.rs:"), "{answer:?}");
+    assert!(reason(&answer).starts_with("internal error at tests/guard/doer.rs:"), "{answer:?}");
     assert!(reason(&answer).ends_with(": at the disco"), "{answer:?}");
 }
 

@@ -133,8 +133,9 @@ pub fn verify(lio: &Lio, hba: &str, so: &Backstore) -> Result<()> {
     let wrong = |what: &str| {
         Err(KernelError::new("verify", dir.path().join("info"), std::io::Error::new(std::io::ErrorKind::InvalidData, what)))
     };
-    if !info.contains("Status: ACTIVATED") {
-        return wrong("not activated");
+    // `info` says "ACTIVATED" only once a LUN leads to it.
+    if dir.read("enable")? != "1" {
+        return wrong("not enabled");
     }
     let serial = dir.read_opt("wwn/vpd_unit_serial")?.unwrap_or_default();
     if so.wwn.as_deref().is_some_and(|wwn| serial.rsplit(": ").next() != Some(wwn)) {
