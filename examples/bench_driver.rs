@@ -24,7 +24,7 @@ fn main() -> io::Result<()> {
     walls.sort_unstable();
     let wall = walls.get(walls.len() / 2).copied().unwrap_or_default();
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let cpu = (cpu(&usage) - before) / count.max(1);
+    let cpu = cpu(&usage).saturating_sub(before) / count.max(1);
     writeln!(io::stdout(), "{} {} {} {failures}", wall.as_micros(), cpu.as_micros(), usage.max_rss())
 }
 

@@ -150,13 +150,7 @@ fn live_tpg(lio: &Lio, iqn: &str, tag: u16) -> Result<Tpg> {
         let mapped = numbered(&acl)?.into_iter().map(|index| Ok((index, first_link(&acl.dir(format!("lun_{index}")))?)));
         Ok(Acl { initiator, mapped: mapped.collect::<Result<_>>()? })
     });
-    Ok(Tpg {
-        tag,
-        enable: true,
-        luns: live_luns(&dir)?,
-        portals: dir.dir("np").dirs()?,
-        acls: acls.collect::<Result<_>>()?,
-    })
+    Ok(Tpg { tag, enable: true, luns: live_luns(&dir)?, portals: dir.dir("np").dirs()?, acls: acls.collect::<Result<_>>()? })
 }
 
 /// The LUNs that configfs shows below a portal group.
