@@ -49,13 +49,13 @@ class Call:
 
     def measure(self, count=1):
         """Wall and CPU time in seconds, peak memory in KiB."""
-        line = subprocess.run(
+        ran = subprocess.run(
             [f"{HERE}/bench_driver", str(count), *self.command],
-            env=self.env, check=True, stdout=subprocess.PIPE, timeout=TIMEOUT, text=True,
-        ).stdout
-        wall, cpu, memory, failures = map(int, line.split())
+            env=self.env, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT, text=True,
+        )
+        wall, cpu, memory, failures = map(int, ran.stdout.split())
         if failures:
-            sys.exit(f"bench: {failures} of {count} runs failed: {' '.join(self.command)}")
+            sys.exit(f"{ran.stderr}bench: {failures} of {count} runs failed: {' '.join(self.command)}")
         return {"wall": wall / 1e6, "cpu": cpu / 1e6, "memory": memory}
 
     def trace(self):
@@ -209,6 +209,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--slow-runs", type=int, default=1, help="of targetctl with 2,000 mapped LUNs and more, and of the shell agents")
     parser.add_argument("--only", default="", help="contestants, separated by commas")
+    parser.add_argument("--skip", default="", help="WHO:LAYOUT,...")
     options = parser.parse_args()
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     sizes = options.layouts.split()
@@ -233,9 +234,9 @@ def main():
         if luns <= 4:
             contestants["agents"] = ResourceAgents(luns, acls)
             runs["agents"] = options.slow_runs
-        if wanted is not None:
-            contestants = {who: c for who, c in contestants.items() if who in wanted}
-            runs = {who: n for who, n in runs.items() if who in wanted}
+        skipped = options.skip.split(",")
+        runs = {who: n for who, n in runs.items() if (wanted is None or who in wanted) and f"{who}:{size}" not in skipped}
+        contestants = {who: contestants[who] for who in runs}
         taken = start_and_stop(size, contestants, runs, monitors if size == sizes[0] else None)
         result["layouts"][size] = {who: {a: median(t) for a, t in actions.items()} for who, actions in taken.items()}
 
