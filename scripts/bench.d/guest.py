@@ -49,13 +49,13 @@ class Call:
 
     def measure(self, count=1):
         """Wall and CPU time in seconds, peak memory in KiB."""
-        line = subprocess.run(
+        ran = subprocess.run(
             [f"{HERE}/bench_driver", str(count), *self.command],
-            env=self.env, check=True, stdout=subprocess.PIPE, timeout=TIMEOUT, text=True,
-        ).stdout
-        wall, cpu, memory, failures = map(int, line.split())
+            env=self.env, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT, text=True,
+        )
+        wall, cpu, memory, failures = map(int, ran.stdout.split())
         if failures:
-            sys.exit(f"bench: {failures} of {count} runs failed: {' '.join(self.command)}")
+            sys.exit(f"{ran.stderr}bench: {failures} of {count} runs failed: {' '.join(self.command)}")
         return {"wall": wall / 1e6, "cpu": cpu / 1e6, "memory": memory}
 
     def trace(self):
@@ -152,7 +152,34 @@ def layout(text):
     return luns, acls
 
 
-def start_and_stop(name, contestants, runs):
+class Monitors:
+    """Monitors are taken while their contestant is up anyway: to start the slow ones takes a minute."""
+
+    COUNTS = {"ours": 100, "empty": 100, "shell": 20, "agents": 2}  # runs of the driver's loop
+
+    def __init__(self):
+        self.taken = {}
+
+    def take(self, who, calls):
+        figures = add([call.measure(self.COUNTS[who]) for call in calls])
+        say(f"monitor: {who} {figures['wall'] * 1e3:.2f} ms")
+        if who not in self.taken:
+            self.taken[who] = {"trace": agents(calls, Call.trace), "runs": []}
+        self.taken[who]["runs"].append(figures)
+
+    def all(self, who, contestant):
+        env = environment("p_lio", "LIO")
+        if who == "ours":
+            self.take("empty", [Call([f"{HERE}/empty"], env)])
+            self.take("shell", [Call([f"{HERE}/shell-monitor", "monitor"], env)])
+        if who in self.COUNTS:
+            self.take(who, contestant.calls("monitor"))
+
+    def result(self):
+        return {who: median(t["runs"]) | t["trace"] | {"count": self.COUNTS[who]} for who, t in self.taken.items()}
+
+
+def start_and_stop(name, contestants, runs, monitors):
     luns, acls = layout(name)
     taken = {}
     for run in range(max(runs.values())):
@@ -164,25 +191,11 @@ def start_and_stop(name, contestants, runs):
                 say(f"{name} run {run + 1}: {who} {action} {figures['wall']:.3f} s")
                 if action == "start":
                     expect(f"{who} {action}", luns, acls)
+                    if monitors:
+                        monitors.all(who, contestant)
                 else:
                     expect(f"{who} {action}", 0, 0)
                 taken.setdefault(who, {}).setdefault(action, []).append(figures)
-    return taken
-
-
-def monitors(contestants, counts, runs):
-    taken = {}
-    for run in range(runs):
-        for who, (up, calls) in contestants.items():
-            for call in up.calls("start") if up else []:
-                call.measure()
-            figures = add([call.measure(counts[who]) for call in calls])
-            say(f"monitor run {run + 1}: {who} {figures['wall'] * 1e3:.2f} ms")
-            if run == 0:
-                taken[who] = {"trace": agents(calls, Call.trace), "runs": [], "count": counts[who]}
-            taken[who]["runs"].append(figures)
-            for call in up.calls("stop") if up else []:
-                call.measure()
     return taken
 
 
@@ -194,8 +207,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--layouts", default="4x4 64x16 250x16")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--slow-runs", type=int, default=1, help="of targetctl with 1,000 mapped LUNs and more")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--slow-runs", type=int, default=1, help="of targetctl with 2,000 mapped LUNs and more, and of the shell agents")
+    parser.add_argument("--only", default="", help="contestants, separated by commas")
+    parser.add_argument("--skip", default="", help="WHO:LAYOUT,...")
     options = parser.parse_args()
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     sizes = options.layouts.split()
@@ -211,34 +225,22 @@ def main():
     say("loading the modules")
     for action in ("start", "stop"):
         agents(Ours(files[sizes[0]]).calls(action))
+    monitors = Monitors()
     result = {"kernel": platform.release(), "cpus": os.cpu_count(), "layouts": {}}
     for size in sizes:
         file, (luns, acls) = files[size], layout(size)
         contestants = {"ours": Ours(file), "floor": Floor(file), "targetctl": Targetctl(file)}
-        runs = {"ours": options.runs, "floor": options.runs, "targetctl": options.slow_runs if luns * acls >= 1000 else options.runs}
+        runs = {"ours": options.runs, "floor": options.runs, "targetctl": options.slow_runs if luns * acls >= 2000 else options.runs}
         if luns <= 4:
             contestants["agents"] = ResourceAgents(luns, acls)
-            runs["agents"] = min(options.runs, 3)
-        if wanted is not None:
-            contestants = {who: c for who, c in contestants.items() if who in wanted}
-            runs = {who: n for who, n in runs.items() if who in wanted}
-        taken = start_and_stop(size, contestants, runs)
+            runs["agents"] = options.slow_runs
+        skipped = options.skip.split(",")
+        runs = {who: n for who, n in runs.items() if (wanted is None or who in wanted) and f"{who}:{size}" not in skipped}
+        contestants = {who: contestants[who] for who in runs}
+        taken = start_and_stop(size, contestants, runs, monitors if size == sizes[0] else None)
         result["layouts"][size] = {who: {a: median(t) for a, t in actions.items()} for who, actions in taken.items()}
 
-    size = sizes[0]
-    ours, peers = Ours(files[size]), ResourceAgents(*layout(size))
-    env = environment("p_lio", "LIO")
-    contestants = {
-        "ours": (ours, ours.calls("monitor")),
-        "empty": (None, [Call([f"{HERE}/empty"], env)]),
-        "shell": (ours, [Call([f"{HERE}/shell-monitor", "monitor"], env)]),
-        "agents": (peers, peers.calls("monitor")),
-    }
-    if wanted is not None:
-        contestants = {who: c for who, c in contestants.items() if who in wanted or who == "empty"}
-    counts = {"ours": 200, "empty": 200, "shell": 20, "agents": 3}
-    taken = monitors(contestants, counts, min(options.runs, 3))
-    result["monitor"] = {who: median(t["runs"]) | t["trace"] | {"count": t["count"]} for who, t in taken.items()}
+    result["monitor"] = monitors.result()
     json.dump(result, sys.stdout, indent=1)
 
 
