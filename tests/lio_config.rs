@@ -103,7 +103,7 @@ fn alua_groups_are_written_in_the_order_that_the_kernel_takes() {
 fn whatever_is_wrong_is_named_by_its_key() {
     let long = "x".repeat(300);
     let cases = [
-        ("/storage_objects/0/wwn", Value::Null, "storage_objects[0].wwn: missing; a random one would give each node"),
+        ("/storage_objects/0/wwn", Value::Null, "storage_objects[0].wwn: missing; a random one differs from node to node"),
         ("/storage_objects/0/plugin", json!("user"), "storage_objects[0].plugin: user backstores"),
         ("/storage_objects/0/plugin", json!("zfs"), "storage_objects[0].plugin: none of block"),
         ("/storage_objects/0/name", json!("a/b"), "storage_objects[0].name: not a name for a directory entry"),

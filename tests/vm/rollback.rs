@@ -166,7 +166,7 @@ fn a_target_that_is_running_already_is_another_resources() {
 }
 
 /// A large configuration, so that the kill comes in the middle. Without a portal: the kernel (6.1) leaks the listening socket
-/// of a process that is killed while its portal is being made ("Unable to create kthread: iscsi_np"), and only a reboot frees the port.
+/// of a process that is killed while its portal is being made (`Unable to create kthread: iscsi_np`), and only a reboot frees the port.
 fn large() -> Value {
     let me = initiator::name();
     let stores: Vec<Value> = (0..64).map(|n| file::ramdisk(&format!("r{n}"))).collect();
