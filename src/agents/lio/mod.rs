@@ -166,7 +166,7 @@ impl Agent for Lio {
         if state != State::Running {
             return Ok(state);
         }
-        if let Some(hang) = hang::look(cx.root, &own.inventory, own.since, cx.deadline.share(0.4))? {
+        if let Some(hang) = hang::look(cx.root, &own.inventory, own.since, cx.deadline.share(0.5))? {
             return Ok(self.hung(hang));
         }
         if level == Level::Cheap { Ok(state) } else { self.deep_check(cx, &lio, &own, level) }

@@ -39,7 +39,8 @@ pub static MONITOR_ON_HANG: Param<OnHang> = Param::or(
     "degraded",
     "What a monitor says of a hang",
     "What a monitor reports while sessions, portals or backing devices stand still in the kernel although everything is enabled: degraded \
-     (running, shown with its reason, no recovery) or fail (recover the resource, which normally means a hung stop).",
+     (running, shown with its reason, no recovery) or fail (recover the resource, which normally means a hung stop; only for a device of \
+     this resource, and with a monitor time-out of 7 s or more, so that a hang can be told from a slow disk).",
 )
 .reloadable();
 
