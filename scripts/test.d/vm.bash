@@ -16,7 +16,8 @@ guest_tests_binaries() {
     while read -r of path; do
         case $of in
             src/lib.rs) strip -o "$logs/bin/lib" "$path" ;;
-            tests/guard.rs | tests/vm_lio.rs) strip -o "$logs/bin/$(basename "$of" .rs)" "$path" ;;
+            tests/guard/main.rs) strip -o "$logs/bin/guard" "$path" ;;
+            tests/vm_lio.rs) strip -o "$logs/bin/vm_lio" "$path" ;;
         esac
     done < <(sed -n 's/^ *Executable \(unittests \)\?\([^ ]*\) (\(.*\))$/\2 \3/p' "$log")
 }

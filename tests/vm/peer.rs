@@ -44,7 +44,8 @@ fn a_lun_added_by_targetcli_is_a_difference_to_level_10_and_no_obstacle_to_stop(
     world.write(&file::simple(&world, 1));
     let empty = tree::snapshot();
     world.start();
-    sh_within(60, &format!("targetcli /iscsi/{IQN}/tpg1/luns create /backstores/block/d0 5"));
+    sh_within(60, "targetcli /backstores/ramdisk create name=theirs size=1M").ok();
+    sh_within(60, &format!("targetcli /iscsi/{IQN}/tpg1/luns create /backstores/ramdisk/theirs 5")).ok();
     assert!(tree::exists(&format!("iscsi/{IQN}/tpgt_1/lun/lun_5")));
     world.call("monitor").run().is(0);
     world.call("monitor").level(10).run().is(190).says(&["5"]);
