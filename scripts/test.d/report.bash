@@ -56,6 +56,7 @@ summary() {
     local failure
     say
     for failure in "${failures[@]}"; do say "failed: $failure"; done
+    for failure in "${second_tries[@]}"; do say "needed a second try: $failure"; done
     [ -z "$fast" ] || say "--fast: ${ignored:-all} tests were left to the guests"
     say "took $((SECONDS - begun)) s"
     say "$passed passed, $failed failed"

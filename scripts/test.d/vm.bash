@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # set by scripts/test
 # Sourced by scripts/test: what runs in a guest, one guest at a time.
 
+second_tries=() # tests that passed only then
 declare -A reached # by test program: how many of its tests a guest was to run
 
 # Builds the test programs, which are static, and puts links to them at $logs/bin: lib, guard, vm_lio.
@@ -45,20 +46,40 @@ suite_on() { # KERNEL PROGRAM...
 }
 
 guest_suite() { # KERNEL PROGRAM
-    local name="$2 on Linux $1" log=$logs/suite options expected good_ones since=$SECONDS
-    case $2 in guard) options= ;; *) options='--ignored --test-threads=1' ;; esac
+    local name="$2 on Linux $1" log=$logs/suite options='--ignored --test-threads=1' expected good_ones since=$SECONDS bad
     expected=$(guest 60 "/root/$2 $options --list 2>/dev/null" | grep -c ': test$')
     say "running  $name: $expected tests"
     # Each test as it ends, with the whole output kept for when it fails.
     guest 1500 "cd /root && RUST_BACKTRACE=0 timeout -s KILL 1480 ./$2 $options 2>&1" | tee "$log" | grep --line-buffered '^test '
     good_ones=$(grep -c '^test .* ok$' "$log")
-    [ "$2" = guard ] || reached["$2"]=$expected # guard's cases are not marked as ignored
+    mapfile -t bad < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log")
+    [ "${#bad[@]}" = 0 ] || awk '/^---- /, /^failures:$/' "$log" | head -n 400
+    second_try "$1" "$2" "${bad[@]}"
+    reached["$2"]=$expected
     [ "$good_ones" = 0 ] || good "$name" $((SECONDS - since)) "$good_ones"
     if [ "$good_ones" -lt "$expected" ] || [ "$expected" = 0 ]; then
-        awk '/^---- /, /^failures:$/' "$log" | head -n 400
         failed=$((failed + (expected > good_ones ? expected - good_ones : 1)))
-        failures+=("$name: $good_ones of $expected: $(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log" | tr '\n' ' ')")
+        failures+=("$name: $good_ones of $expected: ${bad[*]}")
     fi
+}
+
+# Tries what failed once more, a fresh guest for all of it. Adds to $good_ones, leaves in $bad what failed again.
+second_try() { # KERNEL PROGRAM TEST...
+    local kernel=$1 program=$2 test
+    shift 2
+    { [ $# -gt 0 ] && [ $# -le 8 ]; } || return
+    check "a fresh guest for a second try of $#" 900 env "LAB_KERNEL=$kernel" scripts/test.d/fresh-guest "$logs/bin" || return
+    bad=()
+    for test; do
+        if guest 300 "cd /root && RUST_BACKTRACE=0 timeout -s KILL 280 ./$program --ignored --exact '$test' 2>&1" >"$logs/again"; then
+            say "ok       $test, at the second try"
+            good_ones=$((good_ones + 1))
+            second_tries+=("$test on Linux $kernel")
+        else
+            awk '/^---- /, /^failures:$/' "$logs/again" | head -n 100
+            bad+=("$test")
+        fi
+    done
 }
 
 # What only shows from outside the guest: that it reboots, and that it does not.

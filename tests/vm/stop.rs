@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::file::{self, IQN, OTHER, tpg};
+use super::file::{self, IQN, OTHER, PORTAL, tpg};
 use super::initiator::{self, Writer, all_go_on};
 use super::tree;
 use super::world::{World, sh};
@@ -184,7 +184,7 @@ fn a_stop_while_initiators_log_in_and_out_is_quick() {
     for _ in 0..3 {
         world.start();
         // iscsid may still be bringing the session of the round before back.
-        initiator::try_login(IQN, "127.0.0.1", &[]);
+        initiator::try_login(IQN, PORTAL, &[]);
         let loop_of = format!("for i in 1 2 3 4 5 6; do iscsiadm -m node -T {IQN} -u; iscsiadm -m node -T {IQN} -l; done");
         let mut noise = std::process::Command::new("timeout")
             .args(["40", "bash", "-c", &loop_of])
