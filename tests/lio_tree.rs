@@ -238,6 +238,31 @@ fn a_record_that_can_not_be_understood_gives_way_to_the_configuration() {
 }
 
 #[test]
+fn a_record_of_which_nothing_is_left_hides_nothing_that_is_there() {
+    let machine = Machine::new();
+    let stale =
+        r#"{"inventory":{"targets":[{"iqn":"iqn.2016-09.com.example:gone"}],"backstores":[{"hba":"iblock_9","name":"gone"}]}}"#;
+    machine.write("run/resource-agents/ocf-san.LIO-default.record", stale);
+    assert_eq!(machine.monitor("0").0, Code::Success, "what the configuration names is live");
+    // With a broken configuration the record is the whole truth: ours was something else, and is gone.
+    machine.write("etc/target/saveconfig.json", "{");
+    assert_eq!(machine.monitor("0").0, Code::NotRunning);
+    assert_eq!(machine.lio("stop", &[]).code, Code::Success);
+    assert!(machine.path(TPG).exists());
+}
+
+#[test]
+fn a_record_does_not_claim_what_another_resource_has_since() {
+    let machine = Machine::new();
+    let record = format!(r#"{{"inventory":{{"targets":[{{"iqn":"{IQN}"}}]}}}}"#);
+    machine.write("run/resource-agents/ocf-san.LIO-default.record", &record);
+    recorded_by_another(&machine);
+    assert_eq!(machine.monitor("0").0, Code::NotRunning);
+    assert_eq!(machine.lio("stop", &[]).code, Code::Success);
+    assert!(machine.path(TPG).exists());
+}
+
+#[test]
 fn a_backstore_that_was_made_and_not_enabled_is_half_built() {
     let machine = Machine::new();
     machine.remove("sys/kernel/config/target/iscsi");

@@ -18,6 +18,9 @@ use crate::ocf::error::Code;
 use crate::ocf::run::{Answer, Level};
 use crate::ocf::spec::AgentSpec;
 
+/// With less left after waiting, a stop does not begin: a healthy one takes a tenth of it.
+const LEAST_RUN: Duration = Duration::from_secs(1);
+
 /// How long a worker that has answered gets to end.
 const SETTLE: Duration = Duration::from_millis(300);
 /// How long a worker that an earlier call left behind gets to end before it is called stuck.
@@ -74,7 +77,7 @@ impl Call<'_> {
     fn stop_behind(&self, record: &Record, alive: &Alive) -> Answer {
         let had = self.budget.kill.remaining();
         let has_ended = alive.ends_by(self.budget.kill);
-        if has_ended && self.budget.end.remaining() < self.budget.timeout / 3 {
+        if has_ended && self.budget.worker.remaining() < LEAST_RUN {
             return failure(format!("no time left after waiting for the {} that pid {} did", record.action, record.worker.pid));
         }
         if has_ended {
@@ -92,7 +95,7 @@ impl Call<'_> {
         let warnings = self.preparation.as_ref().map(|p| p.warnings.as_slice()).unwrap_or_default();
         let (spec, action, params, root) = (self.spec, self.action, self.params, self.root);
         let noreboot = self.preparation.as_ref().map(|p| p.noreboot.as_path());
-        let (deadline, least) = (self.budget.worker, self.budget.timeout / 3);
+        let (deadline, least) = (self.budget.worker, LEAST_RUN);
         let task = Task { spec, action, params, env, root, files: &self.files, deadline, least, noreboot, warnings };
         match Watched::start(task, self.budget.end.share(0.33)) {
             Ok(watched) => self.conclude(watched, env, had),

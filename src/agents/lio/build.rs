@@ -29,6 +29,8 @@ const WIDTH: usize = 4;
 /// # Errors
 /// The first thing that failed. The caller takes away what the record says.
 pub fn build(cx: &Context, lio: &Lio, mut config: Config, reservations: Reservations) -> Result<(), OcfError> {
+    // rtslib picks HBA numbers under this lock, and other starts of ours relative ports too.
+    let lock = Lock::take(&cx.root.dir("/run"), RTSLIB_LOCK, || (cx.progress)("wait for rtslib's lock"))?;
     settle_ports(lio, &mut config)?;
     let config = Arc::new(config);
     let deadline = cx.deadline.share(0.7);
@@ -41,6 +43,7 @@ pub fn build(cx: &Context, lio: &Lio, mut config: Config, reservations: Reservat
     }
     (cx.progress)("make targets");
     run(per_target(lio, &config), deadline)?;
+    drop(lock);
     (cx.progress)("make LUNs");
     run(per_lun(lio, &config, own), deadline)?;
     (cx.progress)("make ACLs");
@@ -113,9 +116,9 @@ fn give_back_reservations(
     Ok(())
 }
 
-/// Picks HBA numbers, writes the record, makes the backstores; also tells which HBAs are shared with another resource. Under rtslib's lock, because targetcli may be picking numbers too.
+/// Picks HBA numbers, writes the record, makes the backstores; also tells which HBAs are shared with another resource. The caller has
+/// rtslib's lock, because targetcli may be picking numbers too.
 fn make_backstores(cx: &Context, lio: &Lio, config: &Arc<Config>, deadline: Deadline) -> Result<(Record, Vec<String>), OcfError> {
-    let _lock = Lock::take(&cx.root.dir("/run"), RTSLIB_LOCK, || (cx.progress)("wait for rtslib's lock"))?;
     let mut inventory = Inventory::planned(config);
     let found = storage::all(lio)?;
     let mut taken = storage::taken_numbers(lio)?;

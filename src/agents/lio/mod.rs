@@ -83,20 +83,27 @@ struct Own {
 }
 
 impl Lio {
-    /// What is ours: what the last start recorded; without a record what the configuration names; without that what `iqn` names. Never what
-    /// another instance has. `None` when there is nothing to go by.
-    fn own(&self, cx: &Context, lio: &lio::Lio) -> Result<Option<Own>, OcfError> {
-        if let Some(record) = Record::load(cx)? {
-            return Ok(Some(Own { inventory: record.inventory, since: record.since, discovery: record.discovery }));
+    /// What is ours and how it is: what the last start recorded, as long as any of it is there; otherwise what the configuration names;
+    /// without that what `iqn` names. Never what another instance has. `None` when there is nothing to go by.
+    fn own(&self, cx: &Context, lio: &lio::Lio) -> Result<Option<(Own, State)>, OcfError> {
+        let claims = Claims::of_others(cx, lio)?;
+        let record = Record::load(cx)?;
+        let was_recorded = record.is_some();
+        if let Some(mut record) = record {
+            record.inventory.targets.retain(|t| claims.owner(&t.iqn).is_none());
+            let state = check::state(lio, &record.inventory, Expect::Enabled)?;
+            if state != State::Stopped {
+                return Ok(Some((Own { inventory: record.inventory, since: record.since, discovery: record.discovery }, state)));
+            }
         }
         if self.is_iqn_refused || !lio.base().exists()? {
             return Ok(None);
         }
-        let claims = Claims::of_others(cx, lio)?;
         let named = |mut inventory: Inventory, discovery| {
             claims.subtract_from(&mut inventory);
             number_devices(cx, &mut inventory);
-            Ok(Some(Own { inventory, since: 0, discovery }))
+            let state = check::state(lio, &inventory, Expect::Enabled)?;
+            Ok(Some((Own { inventory, since: 0, discovery }, state)))
         };
         let why = match self.glance_at_config(cx) {
             Ok(Some(config)) => return named(Self::inventory_of(lio, &config)?, config.discovery.is_some()),
@@ -108,19 +115,20 @@ impl Lio {
         }
         let unclaimed = |name: &String| name != "discovery_auth" && claims.owner(name).is_none();
         match (why, lio.iscsi().dirs()?.into_iter().find(unclaimed)) {
-            // Something runs that the file may well name: "not running" would invite a second writer.
-            (Some(why), Some(iqn)) => Err(OcfError::new(Code::Generic, format_args!("is {iqn} ours? {why}"))),
+            // Something runs that the file may well name, and no record says otherwise: "not running" would invite a second writer.
+            (Some(why), Some(iqn)) if !was_recorded => Err(OcfError::new(Code::Generic, format_args!("is {iqn} ours? {why}"))),
             _ => Ok(None),
         }
     }
 
-    /// Takes away what is ours, and then the record of it.
+    /// Takes away what is ours, but not yet the record of it.
     fn take_down(&self, cx: &Context, lio: &lio::Lio, own: &Own) -> Result<(), OcfError> {
         Teardown { cx, lio, own: &own.inventory, fail_backend: self.fail_backend }.run()?;
-        if own.discovery && lio.iscsi().dirs()?.iter().all(|name| name == "discovery_auth") {
+        let is_last = || lio.iscsi().dirs().map(|names| names.iter().all(|name| name == "discovery_auth"));
+        if own.discovery && Claims::of_others(cx, lio)?.is_empty() && is_last()? {
             fabric::clear_discovery(lio)?;
         }
-        Record::forget(cx)
+        Ok(())
     }
 
     /// What check levels 10 and 20 find wrong with something that runs.
@@ -161,8 +169,7 @@ impl Agent for Lio {
     fn monitor(&self, cx: &Context, level: Level) -> Result<State, OcfError> {
         let lio = lio::Lio::new(cx.root);
         in_sight(&lio)?;
-        let Some(own) = self.own(cx, &lio)? else { return Ok(State::Stopped) };
-        let state = check::state(&lio, &own.inventory, Expect::Enabled)?;
+        let Some((own, state)) = self.own(cx, &lio)? else { return Ok(State::Stopped) };
         if state != State::Running {
             return Ok(state);
         }
@@ -177,8 +184,7 @@ impl Agent for Lio {
         if fabric::is_out_of_sight(&lio)? {
             fabric::mount_configfs(&lio)?;
         }
-        let own = self.own(cx, &lio)?;
-        own.map_or(Ok(State::Stopped), |own| Ok(check::state(&lio, &own.inventory, Expect::Enabled)?))
+        Ok(self.own(cx, &lio)?.map_or(State::Stopped, |(_, state)| state))
     }
 
     fn start(&self, cx: &Context) -> Result<(), OcfError> {
@@ -191,8 +197,8 @@ impl Agent for Lio {
         (cx.progress)("preflight");
         preflight::check(cx, &lio, &config)?;
         // Only a state that is neither running nor stopped leaves something to take down first.
-        if let Some(own) = self.own(cx, &lio)? {
-            if check::state(&lio, &own.inventory, Expect::Enabled)? != State::Stopped {
+        if let Some((own, state)) = self.own(cx, &lio)? {
+            if state != State::Stopped {
                 tracing::warn!("half-built targets of ours are removed first");
                 self.take_down(cx, &lio, &own)?;
             }
@@ -204,15 +210,18 @@ impl Agent for Lio {
 
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {
         let lio = lio::Lio::new(cx.root);
-        let Some(own) = self.own(cx, &lio)? else { return Ok(()) };
+        let Some((own, _)) = self.own(cx, &lio)? else { return Ok(()) };
         self.take_down(cx, &lio, &own)?;
-        // The record is gone now, and the configuration may name what was added by hand since the start.
-        match self.own(cx, &lio)? {
-            Some(rest) if check::state(&lio, &rest.inventory, Expect::Enabled)? != State::Stopped => {
-                self.take_down(cx, &lio, &rest)
+        // The configuration may name what was added by hand since the start. Where it can not be read the record is the whole truth, and
+        // stays: it says that something was ours, and is gone.
+        if self.glance_at_config(cx).is_ok() {
+            match self.own(cx, &lio)? {
+                Some((rest, state)) if state != State::Stopped => self.take_down(cx, &lio, &rest)?,
+                _ => {}
             }
-            _ => Ok(()),
+            Record::forget(cx)?;
         }
+        Ok(())
     }
 
     fn validate(&self, cx: &Context, level: Level) -> Result<(), OcfError> {
@@ -235,6 +244,7 @@ impl Lio {
             Some(r) => self.take_down(cx, lio, &Own { inventory: r.inventory, since: r.since, discovery: r.discovery }),
             None => Ok(()),
         });
+        let undone = undone.and_then(|()| Record::forget(cx));
         match undone {
             Ok(()) => why,
             Err(e) => {

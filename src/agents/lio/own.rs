@@ -1,13 +1,17 @@
 //! What is ours: the chosen part of the configuration, and the record of what the last start made.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::Lio;
+use super::jobs::{Job, Wave};
+use crate::kernel::attr::Root;
 use crate::kernel::error::KernelError;
 use crate::kernel::lio::config::Config;
-use crate::kernel::lio::inventory::Inventory;
+use crate::kernel::lio::inventory::{self, Inventory};
 use crate::kernel::lio::json::ConfigError;
 use crate::kernel::lio::{self, saveconfig, storage};
 use crate::kernel::task;
@@ -60,6 +64,22 @@ impl Record {
         Ok(dir.replace_file(&file_name(cx.env.instance()), &text)?)
     }
 
+    /// Adds backstores that were found on the way, so that a stop that ends before they are gone knows them the next time.
+    pub fn remember(cx: &Context, found: &[inventory::Backstore]) {
+        let Ok(Some(mut record)) = Self::load(cx) else { return };
+        let known = record.inventory.backstores.len();
+        for so in found {
+            if !record.inventory.backstores.iter().any(|b| b.hba == so.hba && b.name == so.name) {
+                record.inventory.backstores.push(so.clone());
+            }
+        }
+        if record.inventory.backstores.len() > known {
+            if let Err(e) = record.save(cx) {
+                tracing::warn!("{e}");
+            }
+        }
+    }
+
     /// Forgets it.
     ///
     /// # Errors
@@ -74,6 +94,9 @@ impl Record {
 /// young that it may be building yet.
 #[derive(Debug, Default)]
 pub struct Claims(Vec<(String, Inventory)>);
+
+/// How long a disk may take to bring up the configuration file; longer, and it hangs.
+const GLANCE: Duration = Duration::from_secs(3);
 
 /// A start takes no longer than this, in clock ticks.
 const BUILDING: u64 = 120 * 100;
@@ -99,6 +122,12 @@ impl Claims {
         Ok(Self(claims))
     }
 
+    /// Whether nobody else has anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The instance that has this target.
     #[must_use]
     pub fn owner(&self, iqn: &str) -> Option<&str> {
@@ -120,35 +149,30 @@ impl Claims {
 }
 
 impl Lio {
-    /// The configuration file: as named, else the first default that is there, else the first default.
-    pub(super) fn config_file(&self, cx: &Context) -> Result<PathBuf, OcfError> {
-        if let Some(file) = &self.config {
-            return Ok(file.clone());
-        }
-        for file in saveconfig::DEFAULT_PATHS {
-            if cx.root.dir(file).exists()? {
-                return Ok(file.into());
-            }
-        }
-        Ok(saveconfig::DEFAULT_PATHS[0].into())
-    }
-
     /// The chosen part of the configuration, and its file. A file with secrets that others can read is refused.
     pub(super) fn load_config(&self, cx: &Context) -> Result<(PathBuf, Config), OcfError> {
-        let file = self.config_file(cx)?;
+        let file = config_file(cx.root, self.config.as_deref())?;
         let text = saveconfig::read_private(cx.root, &file, self.allow_readable_config).map_err(|e| unreadable(&e))?;
         let config = self.parse(&file, &text)?;
         Ok((file, config))
     }
 
     /// The chosen part of the configuration, to tell what is ours: whoever else can read the file is of no matter here. `None` when there
-    /// is no file.
+    /// is no file. Its file system may hang while LIO does not, so nobody waits long for it.
     pub(super) fn glance_at_config(&self, cx: &Context) -> Result<Option<Config>, OcfError> {
-        let file = self.config_file(cx)?;
-        match saveconfig::read_private(cx.root, &file, true) {
-            Ok(text) => self.parse(&file, &text).map(Some),
-            Err(e) if e.is_not_found() => Ok(None),
-            Err(e) => Err(unreadable(&e)),
+        let (tell, told) = channel();
+        let (root, named) = (cx.root.clone(), self.config.clone());
+        let look = Job::new("read the configuration", move || {
+            let file = config_file(&root, named.as_deref())?;
+            let _ = tell.send((saveconfig::read_private(&root, &file, true), file));
+            Ok(())
+        });
+        Wave::start(vec![look], 1).wait(cx.deadline.share(0.3).within(GLANCE));
+        match told.try_recv() {
+            Ok((Ok(text), file)) => self.parse(&file, &text).map(Some),
+            Ok((Err(e), _)) if e.is_not_found() => Ok(None),
+            Ok((Err(e), _)) => Err(unreadable(&e)),
+            Err(_) => Err(OcfError::new(Code::Generic, "the configuration file does not answer")),
         }
     }
 
@@ -184,6 +208,19 @@ impl Lio {
         assign_hbas(&mut inventory, config);
         Ok(inventory)
     }
+}
+
+/// The configuration file: as named, else the first default that is there, else the first default.
+fn config_file(root: &Root, named: Option<&Path>) -> Result<PathBuf, KernelError> {
+    if let Some(file) = named {
+        return Ok(file.to_owned());
+    }
+    for file in saveconfig::DEFAULT_PATHS {
+        if root.dir(file).exists()? {
+            return Ok(file.into());
+        }
+    }
+    Ok(saveconfig::DEFAULT_PATHS[0].into())
 }
 
 /// Whether what configfs shows is the backstore that the configuration means: same plugin, name and device.

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use super::hang;
 use super::jobs::{Job, Wave};
-use super::own::Claims;
+use super::own::{Claims, Record};
 use crate::deadline::Deadline;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::dm::{DeviceMapper, Which};
 use crate::kernel::error::KernelError;
-use crate::kernel::lio::inventory::Inventory;
+use crate::kernel::lio::inventory::{self, Inventory};
 use crate::kernel::lio::{Lio, storage, tpg};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
@@ -48,6 +48,7 @@ impl Teardown<'_> {
         self.finish("remove ACLs", &mut Wave::start(self.acls(self.own), WIDTH))?;
         // What is really there now, whatever the record says.
         let live = Inventory::live(self.lio, self.own.targets.iter().map(|t| t.iqn.as_str()))?;
+        Record::remember(self.cx, &live.backstores);
         self.finish("remove further ACLs", &mut Wave::start(self.acls(&live), WIDTH))?;
         self.finish("remove LUNs", &mut Wave::start(self.luns(&live), WIDTH))?;
         self.finish("remove targets", &mut Wave::start(self.targets(&live), WIDTH))?;
@@ -101,7 +102,7 @@ impl Teardown<'_> {
         let others = self.exported_by_others()?;
         let mut jobs = Vec::new();
         for so in self.own.backstores.iter().filter(|so| hang::is_suspect(self.cx.root, so)) {
-            let Some((major, minor)) = so.number else { continue };
+            let Some((major, minor)) = so.number.filter(|number| self.is_still_ours(so, *number)) else { continue };
             let is_dm = BlockDevice::numbered(self.cx.root, major, minor).is_dm().unwrap_or(false);
             if !is_dm || others.contains(&(so.hba.clone(), so.name.clone())) {
                 tracing::warn!("backstore {}: can not be failed: no device-mapper device, or exported by others too", so.name);
@@ -121,6 +122,15 @@ impl Teardown<'_> {
             tracing::error!("{e}");
         }
         Ok(())
+    }
+
+    /// Whether the backstore is still there, and still stands on the device that had this number when it was made.
+    fn is_still_ours(&self, so: &inventory::Backstore, number: (u32, u32)) -> bool {
+        let dir = self.lio.storage_object(&so.hba, &so.name);
+        let Some(dev) = &so.dev else { return false };
+        let is_same = dir.read_opt("udev_path").is_ok_and(|path| path.as_deref() == dev.to_str());
+        let now = BlockDevice::of(self.cx.root, dev).map(|d| (d.major(), d.minor()));
+        is_same && dir.read_opt("enable").is_ok_and(|e| e.as_deref() == Some("1")) && now.is_ok_and(|now| now == number)
     }
 
     /// What other targets export. A job, because LUNs of a target that hangs can be locked.
@@ -190,7 +200,7 @@ impl Teardown<'_> {
     }
 
     fn targets(&self, live: &Inventory) -> Vec<Job> {
-        let job = |target: &crate::kernel::lio::inventory::Target| {
+        let job = |target: &inventory::Target| {
             let (lio, target) = (self.lio.clone(), target.clone());
             Job::new(format!("remove {}", target.iqn), move || {
                 for group in &target.tpgs {
