@@ -221,8 +221,14 @@ impl Teardown<'_> {
         let mut ids: Vec<(String, String)> = Vec::new();
         for so in self.own.backstores.iter().chain(&live.backstores).filter(|so| !so.hba.is_empty()) {
             let id = (so.hba.clone(), so.name.clone());
-            let there = self.lio.storage_object(&so.hba, &so.name).read_opt("udev_path")?;
-            let Some(dev) = there else { continue };
+            let dir = self.lio.storage_object(&so.hba, &so.name);
+            let Some(dev) = dir.read_opt("udev_path")? else {
+                // A start that was killed between the two directories left the first, empty.
+                if !ids.contains(&id) && self.lio.core().dir(&so.hba).exists()? {
+                    ids.push(id);
+                }
+                continue;
+            };
             let same = dev.is_empty() || so.dev.as_ref().is_none_or(|d| d.as_os_str() == dev.as_str());
             if same && !ids.contains(&id) && !exported.contains(&id) && !claims.has_backstore(&so.hba, &so.name) {
                 ids.push(id);
