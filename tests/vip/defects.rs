@@ -46,32 +46,32 @@ pub fn nothing_is_announced_after_a_stop() {
     assert!(late.is_empty(), "{late:?}");
 }
 
-/// 5. IPv6 addresses have no labels, so one can only be ignored.
+/// 5. IPv6 addresses have no labels, so one can only be ignored. 4.12 does so in silence; later versions that look at labels never start.
 pub fn v6_with_a_label_starts() {
     let call = v6("node1", "start").set("iflabel", "1").set("nodad", "true");
-    let answer = call.run().differs(0, 1);
+    let answer = call.run().is(0);
     assert_eq!(places("node1", VIP6).len(), 1);
     assert!(peer() || answer.text.contains("iflabel") || crate::world::log().contains("iflabel"), "{}", answer.text);
-    call.action("monitor").run().differs(0, 1);
+    call.action("monitor").run().is(0);
     call.action("stop").run().is(0);
     assert_eq!(places("node1", VIP6), [""; 0]);
 }
 
 /// 7. A failed stop is what fencing follows, so it needs nothing but the address.
 pub fn a_stop_with_broken_parameters_succeeds() {
-    for (name, value, peer) in [
-        ("arp_count", "0", 6),
-        ("arp_interval", "none", 6),
-        ("preferred_lft", "", 6),
-        ("iflabel", "much-too-long", 6),
-        ("nic", "eth7", 0),
-        ("cidr_netmask", "99", 0),
-        ("broadcast", "x", 0),
-        ("check_link_status", "perhaps", 0),
+    for (name, value, peer, goes) in [
+        ("arp_count", "0", 6, false),
+        ("arp_interval", "none", 6, false),
+        ("preferred_lft", "", 6, false),
+        ("iflabel", "much-too-long", 6, false),
+        ("nic", "eth7", 0, false),
+        ("cidr_netmask", "99", 0, false),
+        ("broadcast", "x", 0, true),
+        ("check_link_status", "perhaps", 0, true),
     ] {
         ip("node1", &format!("addr replace {VIP}/24 dev eth0"));
         v4("node1", "stop").set(name, value).run().differs(0, peer);
-        assert_eq!(places("node1", VIP).is_empty(), !self::peer(), "{name}={value}");
+        assert_eq!(places("node1", VIP).is_empty(), goes || !self::peer(), "{name}={value}");
     }
 }
 
