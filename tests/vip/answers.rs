@@ -1,6 +1,6 @@
 //! What probe, monitor, start and stop answer in each situation that a node can be in. Each answer is asked for in a fresh world.
 //!
-//! Where the two numbers of a pair differ, ours differs from IPaddr2 on purpose: what is there is found, said and taken away.
+//! Where the two numbers of a pair differ, ours differs from `IPaddr2` on purpose: what is there is found, said and taken away.
 
 use crate::call::{Call, peer, v4, v6};
 use crate::world::{VIP, VIP6, build, ip, is_at, places, quiet, sysctl, until};

@@ -15,7 +15,7 @@ pub const INSTALLED: &str = "/usr/lib/ocf/resource.d/san/VIP";
 const PEER: &str = "/usr/lib/ocf/resource.d/heartbeat/IPaddr2";
 const BUILT: &str = env!("CARGO_BIN_EXE_ocf-san");
 
-/// Whether IPaddr2 is under test.
+/// Whether `IPaddr2` is under test.
 pub fn peer() -> bool {
     std::env::var("OCF_UNDER_TEST").is_ok_and(|who| who == "peer")
 }

@@ -1,4 +1,4 @@
-//! Where IPaddr2 fails, each by its number in the list that this project began with; what it does is recorded beside what ours does.
+//! Where `IPaddr2` fails, each by its number in the list that this project began with; what it does is recorded beside what ours does.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -33,7 +33,7 @@ pub fn an_altname_hides_no_missing_carrier() {
     call.run().differs(1, 0);
 }
 
-/// 4. Debian's send_arp keeps a pid file and is killed by stop; that of the Red Hat family goes on for seconds.
+/// 4. Debian's `send_arp` keeps a pid file and is killed by stop; that of the Red Hat family goes on for seconds.
 pub fn nothing_is_announced_after_a_stop() {
     let wire = Wire::at("client", "br0");
     let call = v4("node1", "start").set("arp_interval", "500").set("arp_count", "6");

@@ -1,4 +1,4 @@
-//! Nic, mask and broadcast: given, or found from the routes. The situations are those of the peer's own test lists (IPaddr2v4, IPaddr2v6).
+//! Nic, mask and broadcast: given, or found from the routes. The situations are those of the peer's own test lists (`IPaddr2v4`, `IPaddr2v6`).
 
 use crate::call::{Call, bare, peer, v4, v6};
 use crate::world::{VIP, VIP6, ip, is_at, places};

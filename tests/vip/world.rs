@@ -1,6 +1,6 @@
 //! Two nodes and a client on two bridges, as namespaces `node1`, `node2` and `client`, and what can be seen of them.
 //!
-//! Of node N: `eth0` (192.168.7.N/24, fd00:7::N/64) is on `br0`, `eth1` (up, no address) on `br1`. The other ends of their cables are
+//! Of node N: `eth0` (`192.168.7.N/24`, `fd00:7::N/64`) is on `br0`, `eth1` (up, no address) on `br1`. The other ends of their cables are
 //! `p1`, `p2`, `q1` and `q2` in `client`, whose own addresses end in 254 and fe. No interface makes itself a link-local address.
 
 use std::fs::{self, File};
@@ -27,29 +27,30 @@ pub fn build() {
     for name in there.lines().filter_map(|line| line.split(' ').next()) {
         must(&format!("ip netns delete {name}"));
     }
-    let mut outside = String::from("netns add node1\nnetns add node2\nnetns add client\n");
+    let mut outside: Vec<String> = ["node1", "node2", "client"].iter().map(|name| format!("netns add {name}")).collect();
     for (node, n) in [("node1", 1), ("node2", 2)] {
         for (nic, cable, k) in [("eth0", 'p', 0), ("eth1", 'q', 1)] {
             let mac = format!("02:00:00:00:0{n}:0{k}");
-            outside += &format!("link add {nic} address {mac} netns {node} type veth peer name {cable}{n} netns client\n");
+            outside.push(format!("link add {nic} address {mac} netns {node} type veth peer name {cable}{n} netns client"));
         }
     }
     batch("", &outside);
-    let mut client = String::from("link set lo up\n");
+    let mut client = vec!["link set lo up".to_owned()];
     for bridge in ["br0", "br1"] {
-        client +=
-            &format!("link add {bridge} type bridge forward_delay 0 mcast_snooping 0\nlink set {bridge} addrgenmode none up\n");
+        client.push(format!("link add {bridge} type bridge forward_delay 0 mcast_snooping 0"));
+        client.push(format!("link set {bridge} addrgenmode none up"));
     }
     for (port, bridge) in [("p1", "br0"), ("p2", "br0"), ("q1", "br1"), ("q2", "br1")] {
-        client += &format!("link set {port} addrgenmode none master {bridge} up\n");
+        client.push(format!("link set {port} addrgenmode none master {bridge} up"));
     }
-    client += "addr add 192.168.7.254/24 broadcast + dev br0\naddr add fd00:7::fe/64 nodad dev br0\n";
+    client.push("addr add 192.168.7.254/24 broadcast + dev br0".to_owned());
+    client.push("addr add fd00:7::fe/64 nodad dev br0".to_owned());
     batch("client", &client);
     for (node, n) in [("node1", 1), ("node2", 2)] {
-        let mut text = String::from("link set lo up\n");
-        text += "link set eth0 addrgenmode none up\nlink set eth1 addrgenmode none up\n";
-        text += &format!("addr add 192.168.7.{n}/24 broadcast + dev eth0\naddr add fd00:7::{n}/64 nodad dev eth0\n");
-        batch(node, &text);
+        let v4 = format!("addr add 192.168.7.{n}/24 broadcast + dev eth0");
+        let v6 = format!("addr add fd00:7::{n}/64 nodad dev eth0");
+        let links = ["lo up", "eth0 addrgenmode none up", "eth1 addrgenmode none up"].map(|link| format!("link set {link}"));
+        batch(node, &[&links[..], &[v4, v6]].concat());
     }
     until("every cable carries", 10, || ["node1", "node2"].iter().all(|node| carries(node, "eth0") && carries(node, "eth1")));
 }
@@ -59,9 +60,9 @@ fn carries(node: &str, nic: &str) -> bool {
 }
 
 /// Commands for `ip -batch`.
-fn batch(node: &str, text: &str) {
+fn batch(node: &str, commands: &[String]) {
     let file = format!("{DIR}/batch");
-    fs::write(&file, text).unwrap();
+    fs::write(&file, commands.join("\n") + "\n").unwrap();
     let of = if node.is_empty() { String::new() } else { format!("-n {node}") };
     must(&format!("ip {of} -batch {file}"));
 }
@@ -172,7 +173,7 @@ pub fn traces(node: &str) -> String {
     }
     let mut files: Vec<String> =
         fs::read_dir(STATE).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    files.retain(|name| !name.ends_with(".lock"));
+    files.retain(|name| !name.contains(".lock"));
     files.sort();
     text + &files.join("\n")
 }
