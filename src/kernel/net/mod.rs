@@ -3,5 +3,10 @@
 //!
 //! All of it speaks of the network namespace that the calling thread is in.
 
+pub mod address;
 pub mod hw;
+pub mod link;
+pub mod namespace;
 pub mod netlink;
+pub mod route;
+pub mod source_label;
