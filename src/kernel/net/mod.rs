@@ -3,5 +3,9 @@
 //!
 //! All of it speaks of the network namespace that the calling thread is in.
 
+pub mod announce;
+pub mod duplicate;
 pub mod hw;
 pub mod netlink;
+pub mod packet;
+mod packet_socket;
