@@ -4,6 +4,7 @@
 //! All of it speaks of the network namespace that the calling thread is in.
 
 pub mod announce;
+pub mod connection;
 pub mod duplicate;
 pub mod hw;
 pub mod netlink;
