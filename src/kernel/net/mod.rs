@@ -10,3 +10,4 @@ pub mod hw;
 pub mod netlink;
 pub mod packet;
 mod packet_socket;
+pub mod tickle;
