@@ -95,6 +95,18 @@ impl Dir {
         }
     }
 
+    /// Whether it is there and is a directory.
+    ///
+    /// # Errors
+    /// As [`Dir::exists`].
+    pub fn is_directory(&self) -> Result<bool> {
+        match fs::metadata(&self.path) {
+            Ok(meta) => Ok(meta.is_dir()),
+            Err(e) if is_absence(&e) => Ok(false),
+            Err(e) => Err(KernelError::new("look at", &self.path, e)),
+        }
+    }
+
     /// The number of the device that it is on, as `stat(2)` gives it.
     ///
     /// # Errors

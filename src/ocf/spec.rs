@@ -103,6 +103,7 @@ pub trait ParamValue: Sized + 'static {
 
 /// What is declared of a parameter, whatever its type.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what meta-data says of a parameter is yes or no")]
 pub struct Decl {
     /// Name, without `OCF_RESKEY_`.
     pub name: &'static str,

@@ -74,7 +74,7 @@ impl Announcing {
     ) -> Result<Option<Started>, OcfError> {
         let background = background(cx);
         background.end();
-        if link.is_loopback || (link.has_no_arp && ip.is_ipv4()) || !link.hw.can_announce() {
+        if !link.can_be_asked() {
             return Ok(None);
         }
         let is_router = ip.is_ipv6() && forwards(cx, &link.name);

@@ -21,7 +21,6 @@ pub struct Background {
 
 /// A background process, as seen by the one that started it.
 pub struct Started {
-    child: Child,
     done: PipeEnd,
 }
 
@@ -30,12 +29,6 @@ impl Started {
     #[must_use]
     pub fn is_done_by(&self, deadline: Deadline) -> bool {
         wait_readable(self.done.as_fd(), deadline).unwrap_or(false)
-    }
-
-    /// Its process id.
-    #[must_use]
-    pub fn pid(&self) -> i32 {
-        self.child.pid().as_raw()
     }
 }
 
@@ -83,13 +76,13 @@ impl Background {
             let mut report = Report { file: &file, done: Some(in_child) };
             body(&mut report);
         });
-        let started = Started { child: child.map_err(wrong)?, done };
+        let child = child.map_err(wrong)?;
         // By the parent, so that it is there when the next action looks.
-        let identity = Identity::of(started.child.pid()).map_err(wrong)?;
+        let identity = Identity::of(child.pid()).map_err(wrong)?;
         if let Err(e) = self.file.write(format!("{} {}\n", identity.pid, identity.start).as_bytes()) {
             tracing::warn!("{e}");
         }
-        Ok(started)
+        Ok(Started { done })
     }
 
     fn text(&self) -> String {

@@ -20,7 +20,7 @@ use crate::kernel::net::namespace;
 use crate::kernel::net::netlink::Netlink;
 use crate::kernel::net::tickle::Tickler;
 use crate::kernel::process::keep;
-use crate::ocf::error::OcfError;
+use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 use crate::ocf::state_file::StateFile;
 
@@ -65,9 +65,9 @@ impl Remembering {
     pub fn remember(&self, cx: &Context, ip: IpAddr, home: Option<&File>) -> Result<Option<Started>, OcfError> {
         let Some(dir) = &self.dir else { return Ok(None) };
         let connections = connection::established(ip, &self.ports)?;
-        let list: String = connections.iter().map(|connection| format!("{connection}\n")).collect();
+        let list = connections.iter().map(Connection::to_string).collect::<Vec<_>>().join("\n");
         let saved = saved(cx);
-        if saved.read()?.as_deref() == Some(list.trim_end()) || saver(cx).alive().is_some() {
+        if saved.read()?.as_deref() == Some(list.as_str()) || saver(cx).alive().is_some() {
             return Ok(None);
         }
         let (root, dir, name, sync) = (cx.root.clone(), dir.clone(), ip.to_string(), self.sync.clone());
@@ -106,6 +106,22 @@ impl Remembering {
         waker(cx).start(Vec::new(), body).map(drop)
     }
 
+    /// Checks what it needs on this machine.
+    ///
+    /// # Errors
+    /// The directory or the program is not there.
+    pub fn validate(&self, cx: &Context) -> Result<(), OcfError> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let missing = |parameter: &str, e: KernelError| OcfError::new(Code::Installed, format_args!("{parameter}: {e}"));
+        if !cx.root.dir(dir).is_directory().map_err(|e| missing("tickle_dir", e))? {
+            return Err(OcfError::new(Code::Installed, format_args!("tickle_dir: {} is no directory here", dir.display())));
+        }
+        match self.sync.iter().flatten().next() {
+            Some(program) => Tool::named(cx.root, program).map(drop).map_err(|e| missing("sync_script", e)),
+            None => Ok(()),
+        }
+    }
+
     /// Has the next monitor save the list anew.
     ///
     /// # Errors
@@ -116,7 +132,7 @@ impl Remembering {
 }
 
 fn save(root: &Root, dir: &Path, name: &str, list: &str) -> Result<PathBuf, KernelError> {
-    root.dir(dir).replace_file_for_good(name, list.as_bytes())?;
+    root.dir(dir).replace_file_for_good(name, format!("{list}\n").as_bytes())?;
     Ok(root.path(dir).join(name))
 }
 
@@ -131,7 +147,8 @@ fn carry_over(root: &Root, words: &[String], path: &Path) -> Result<(), KernelEr
 fn wake(root: &Root, dir: &Path, ip: IpAddr, index: u32, ports: &[u16]) -> Result<(), KernelError> {
     let begun = Instant::now();
     let Some(list) = root.dir(dir).read_opt(ip.to_string())? else { return Ok(()) };
-    let peers: Vec<Connection> = list.lines().filter_map(|line| line.parse().ok()).filter(|c: &Connection| c.local.ip() == ip).collect();
+    let peers: Vec<Connection> =
+        list.lines().filter_map(|line| line.parse().ok()).filter(|c: &Connection| c.local.ip() == ip).collect();
     if peers.is_empty() {
         return Ok(());
     }

@@ -53,7 +53,11 @@ pub fn look(netlink: &mut Netlink, ip: IpAddr, expected: &Expected) -> Result<Se
     let right = link.as_ref().and_then(|link| found.iter().find(|address| fits(address, link)));
     if let Some(wrong) = found.iter().find(|address| right != Some(*address)) {
         let is_elsewhere = link.as_ref().is_none_or(|link| link.hw.index != wrong.index());
-        let on = if is_elsewhere { name_of(netlink, wrong.index())? } else { link.as_ref().map(|l| l.name.clone()).unwrap_or_default() };
+        let on = if is_elsewhere {
+            name_of(netlink, wrong.index())?
+        } else {
+            link.as_ref().map(|l| l.name.clone()).unwrap_or_default()
+        };
         let prefix = expected.prefix.map(|prefix| format!("/{prefix}")).unwrap_or_default();
         let nic = expected.nic.as_deref().or(link.as_ref().map(|l| l.name.as_str())).unwrap_or_default();
         let also = if right.is_some() { "also " } else { "" };
@@ -78,7 +82,10 @@ fn state(address: &Address, link: &Link, expected: &Expected) -> State {
     }
     if address.is_duplicate() {
         let name = &link.name;
-        return State::Failed(format!("another machine on the network of {name} has {}: duplicate address detection failed", address.ip));
+        return State::Failed(format!(
+            "another machine on the network of {name} has {}: duplicate address detection failed",
+            address.ip
+        ));
     }
     if address.is_tentative() {
         return State::Degraded(format!("{} on {}: duplicate address detection has not ended", address.ip, link.name));

@@ -3,6 +3,7 @@
 mod announce;
 mod background;
 mod connections;
+mod health;
 mod look;
 mod params;
 mod record;
@@ -10,7 +11,7 @@ mod start;
 mod stop;
 mod values;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::fs::File;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,7 +23,6 @@ use self::record::Record;
 use self::start::Start;
 use self::values::{Broadcast, OnDuplicate};
 use crate::kernel::net::announce::Form;
-use crate::kernel::net::duplicate::find_duplicate;
 use crate::kernel::net::link::{Link, MAX_NAME};
 use crate::kernel::net::namespace;
 use crate::kernel::net::netlink::Netlink;
@@ -54,9 +54,6 @@ pub static VIP: AgentSpec = AgentSpec {
     build,
 };
 
-/// How long a deep monitor looks for another owner.
-const PROBING: Duration = Duration::from_secs(2);
-
 /// One resource.
 #[expect(clippy::struct_excessive_bools, reason = "five parameters that are yes or no")]
 struct Vip {
@@ -82,6 +79,8 @@ struct Vip {
     obsolete: Vec<&'static str>,
     /// The network namespace of the cluster, once another one has been entered.
     home: OnceCell<File>,
+    /// Whether a stop has taken away all that there was.
+    is_swept: Cell<bool>,
 }
 
 fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
@@ -131,6 +130,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
         },
         obsolete,
         home: OnceCell::new(),
+        is_swept: Cell::new(false),
     }))
 }
 
@@ -169,7 +169,10 @@ impl Vip {
         let ip = self.sound()?;
         let clones = cx.env.get("OCF_RESKEY_CRM_meta_clone_max").and_then(|text| text.trim().parse().ok()).unwrap_or(1);
         if clones > 1 {
-            return Err(OcfError::new(Code::Configured, "clone-max: a virtual address is on one node at a time and can not be cloned"));
+            return Err(OcfError::new(
+                Code::Configured,
+                "clone-max: a virtual address is on one node at a time and can not be cloned",
+            ));
         }
         if !self.obsolete.is_empty() {
             tracing::warn!("{}: without effect here", self.obsolete.join(", "));
@@ -219,37 +222,6 @@ impl Vip {
         }
         all
     }
-
-    /// What is worth a look although the address serves.
-    fn doubt(&self, cx: &Context, link: &Link) -> Result<Option<String>, OcfError> {
-        let mut netlink = Netlink::route()?;
-        let below = match link.lower.filter(|_| !link.is_bond && !link.is_loopback) {
-            Some(index) => Link::by_index(&mut netlink, index)?,
-            None => None,
-        };
-        let bond = if link.is_bond { Some(link) } else { below.as_ref().filter(|link| link.is_bond) };
-        if let Some(bond) = bond {
-            if let Some(slave) = bond.slaves(&mut netlink)?.into_iter().find(|slave| !slave.is_up) {
-                return Ok(Some(format!("{} of {} is down", slave.name, bond.name)));
-            }
-        }
-        let failures = [announce::background(cx), connections::saver(cx), connections::waker(cx)];
-        Ok(failures.iter().find_map(background::Background::failure))
-    }
-
-    /// Whether another machine has the address too.
-    fn duplicate(&self, cx: &Context, ip: IpAddr, link: &Link) -> Result<Option<State>, OcfError> {
-        if link.is_loopback || link.has_no_arp || !link.hw.can_announce() {
-            return Ok(None);
-        }
-        let own = Link::addresses(&mut Netlink::route()?)?;
-        let Some(other) = find_duplicate(ip, &link.hw, &own, cx.deadline.share(0.5).within(PROBING))? else { return Ok(None) };
-        let why = format!("{other} on the network of {} answers for {ip} too", link.name);
-        Ok(Some(match self.on_duplicate {
-            OnDuplicate::Degraded => State::Degraded(why),
-            OnDuplicate::Fail => State::Failed(why),
-        }))
-    }
 }
 
 impl Agent for Vip {
@@ -271,11 +243,14 @@ impl Agent for Vip {
             }
         }
         if level >= Level::Config {
-            if let Some(state) = self.duplicate(cx, ip, link)? {
-                return Ok(state);
+            if let Some(why) = health::duplicate(cx, ip, link)? {
+                return Ok(match self.on_duplicate {
+                    OnDuplicate::Degraded => State::Degraded(why),
+                    OnDuplicate::Fail => State::Failed(why),
+                });
             }
         }
-        Ok(self.doubt(cx, link)?.map_or(State::Running, State::Degraded))
+        Ok(health::doubt(cx, link)?.map_or(State::Running, State::Degraded))
     }
 
     fn presence(&self, cx: &Context) -> Result<State, OcfError> {
@@ -286,13 +261,16 @@ impl Agent for Vip {
                 return Ok(seen.state);
             }
         }
-        // What the start has put elsewhere is ours as well.
         let Some(record) = record else { return Ok(State::Stopped) };
-        if !self.enter(cx, record.namespace.as_deref())? {
-            return Ok(State::Stopped);
+        // What the start has put elsewhere is ours as well.
+        if self.enter(cx, record.namespace.as_deref())? {
+            let seen = look(&mut Netlink::route()?, record.ip, &Expected::default())?;
+            if !seen.state.is_stopped() {
+                return Ok(State::Partial(format!("{} is still there", record.ip)));
+            }
         }
-        let seen = look(&mut Netlink::route()?, record.ip, &Expected::default())?;
-        Ok(if seen.state.is_stopped() { State::Stopped } else { State::Partial(format!("{} is still there", record.ip)) })
+        // The address has gone without a stop, which has its connections to look after.
+        Ok(if self.is_swept.get() { State::Stopped } else { State::Partial("an earlier start was never stopped".to_owned()) })
     }
 
     fn start(&self, cx: &Context) -> Result<(), OcfError> {
@@ -342,13 +320,10 @@ impl Agent for Vip {
                 failure = Some(e);
             }
         }
-        match failure {
-            Some(e) => Err(e),
-            None => {
-                Record::forget(cx);
-                Ok(())
-            }
-        }
+        failure.map_or(Ok(()), Err)?;
+        self.is_swept.set(true);
+        Record::forget(cx);
+        Ok(())
     }
 
     fn validate(&self, cx: &Context, level: Level) -> Result<(), OcfError> {

@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::values::{
-    Broadcast, CommandLine, Label, Lifetime, Namespace, Nic, OnDuplicate, Ports, Positive, Prefix, RouteOrigin,
-};
+use super::values::{Broadcast, CommandLine, Label, Lifetime, Namespace, Nic, OnDuplicate, Ports, Positive, Prefix, RouteOrigin};
 use crate::ocf::spec::{Declared, Param};
 
 /// `ip`. Read by [`super::values::address`], so that a stop and a probe can say what an unreadable one means to them.
-pub static IP: Param<String> =
-    Param::required("ip", "IPv4 or IPv6 address", "The virtual address, such as 192.168.1.1 or 2001:db8::1. It must be on no machine while this is stopped.")
-        .unique();
+pub static IP: Param<String> = Param::required(
+    "ip",
+    "IPv4 or IPv6 address",
+    "The virtual address, such as 192.168.1.1 or 2001:db8::1. It must be on no machine while this is stopped.",
+)
+.unique();
 
 /// `nic`.
 pub static NIC: Param<Nic> = Param::optional(
@@ -90,7 +91,8 @@ pub static ARP_COUNT: Param<Positive> = Param::or(
 
 /// `arp_count_refresh`.
 pub static ARP_COUNT_REFRESH: Param<u32> =
-    Param::or("arp_count_refresh", "0", "Announcements with a monitor", "How often each monitor announces the address again.").reloadable();
+    Param::or("arp_count_refresh", "0", "Announcements with a monitor", "How often each monitor announces the address again.")
+        .reloadable();
 
 /// `arp_bg`.
 pub static ARP_BG: Param<bool> = Param::optional(

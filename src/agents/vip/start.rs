@@ -65,10 +65,9 @@ impl<'a> Start<'a> {
     /// # Errors
     /// Nothing of this start is left.
     pub fn run(mut self) -> Result<Link, OcfError> {
-        self.bring().map_err(|why| {
+        self.bring().inspect_err(|_| {
             (self.cx.progress)("roll back");
             self.roll_back();
-            why
         })
     }
 
@@ -161,7 +160,7 @@ impl<'a> Start<'a> {
             let Some(trouble) = link.trouble() else { return Ok(link) };
             if until.is_past() {
                 let waited = self.vip.carrier_wait.as_secs();
-                let why = format!("{} {trouble}, {waited} s (carrier_wait) after it was brought up", link.name);
+                let why = format!("{} {trouble}, also after {waited} s (carrier_wait)", link.name);
                 if self.vip.check_link {
                     return Err(OcfError::new(Code::Generic, why));
                 }
@@ -174,7 +173,7 @@ impl<'a> Start<'a> {
 
     /// Asks the network who else has the address. IPv6 does that in the kernel.
     fn probe(&mut self, link: &Link) -> Result<(), OcfError> {
-        if !self.vip.run_arping || self.ip.is_ipv6() || link.is_loopback || link.has_no_arp || !link.hw.can_announce() {
+        if !self.vip.run_arping || self.ip.is_ipv6() || !link.can_be_asked() {
             return Ok(());
         }
         let own = Link::addresses(&mut self.netlink)?;
@@ -233,7 +232,8 @@ impl<'a> Start<'a> {
         loop {
             let found = Address::find(&mut self.netlink, self.ip)?;
             let address = found.iter().find(|address| address.index() == link.hw.index && address.prefix() == prefix);
-            let address = address.ok_or_else(|| OcfError::new(Code::Generic, format_args!("{}: added, and not there", self.ip)))?;
+            let address =
+                address.ok_or_else(|| OcfError::new(Code::Generic, format_args!("{}: added, and not there", self.ip)))?;
             if address.is_duplicate() {
                 let why = format!("{} is in use: another machine on the network of {} answers for it", self.ip, link.name);
                 return Err(OcfError::new(Code::Generic, why));
@@ -274,13 +274,14 @@ impl<'a> Start<'a> {
 
 /// Waits for news, at most [`NEWS`].
 fn listen(news: &mut Netlink, until: Deadline) -> Result<(), OcfError> {
-    Ok(news.heard(until.remaining().min(NEWS))?)
+    Ok(news.listen(until.remaining().min(NEWS))?)
 }
 
 impl Vip {
     /// How the address should be: by the parameters, and where those say nothing, as the start had it.
     pub(super) fn expected(&self, record: Option<&Record>) -> Expected {
-        let record = record.filter(|record| Ok(record.ip) == self.ip.as_ref().copied().map_err(|_| ()) && record.namespace == self.namespace);
+        let record = record
+            .filter(|record| Ok(record.ip) == self.ip.as_ref().copied().map_err(|_| ()) && record.namespace == self.namespace);
         Expected {
             nic: self.nic.clone().or(record.map(|record| record.nic.clone())),
             prefix: self.prefix.or(record.map(|record| record.prefix)),

@@ -123,7 +123,9 @@ impl ParamValue for Nic {
     const CONTENT: Content = Content::String;
     fn parse(text: &str) -> Result<Self, String> {
         let (name, label) = text.split_once(':').map_or((text, None), |(name, label)| (name, Some(label)));
-        let is_name = |name: &str| !name.is_empty() && name.len() < 128 && name != "." && name != ".." && is_word(name) && !name.contains('/');
+        let is_name = |name: &str| {
+            !name.is_empty() && name.len() < 128 && name != "." && name != ".." && is_word(name) && !name.contains('/')
+        };
         if !is_name(name) || label.is_some_and(|label| Label::parse(label).is_err()) {
             return Err("not the name of a nic".to_owned());
         }
@@ -244,7 +246,18 @@ mod tests {
         for good in ["10.0.0.5", " 10.0.0.5 ", "2001:DB8:0:0:0:0:0:5", "fe80::1", "127.0.0.2"] {
             assert!(address(good).is_ok(), "{good}");
         }
-        let bad = ["", "10.0.0", "10.0.0.256", "10.0.0.5/24", "fe80::1%eth0", "0.0.0.0", "255.255.255.255", "224.0.0.1", "ff02::1", "::"];
+        let bad = [
+            "",
+            "10.0.0",
+            "10.0.0.256",
+            "10.0.0.5/24",
+            "fe80::1%eth0",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "ff02::1",
+            "::",
+        ];
         for bad in bad.into_iter().chain(["::ffff:10.0.0.5", "host", "010.0.0.5"]) {
             assert!(address(bad).is_err(), "{bad}");
         }
