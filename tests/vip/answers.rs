@@ -152,8 +152,17 @@ pub fn arp_interval_zero() {
     wrong_everywhere(&v4("node1", "").set("arp_interval", "0"), 6);
 }
 
+/// To ours a parameter that is empty is one that is not given.
 pub fn preferred_lft_empty() {
-    wrong_everywhere(&v4("node1", "").set("preferred_lft", ""), 6);
+    let call = v4("node1", "").set("preferred_lft", "");
+    row(
+        || (),
+        &call,
+        [(7, 6), (7, 6), (0, 6), (0, 6)],
+        |action| {
+            assert_eq!(is_at("node1", VIP, "eth0 24"), action == "start" && !peer());
+        },
+    );
 }
 
 pub fn address_that_is_none() {

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::call::{bare, peer, v4, v6};
 use crate::wire::Wire;
-use crate::world::{STATE, VIP, VIP6, ip, is_at, log, places, traces, until};
+use crate::world::{STATE, VIP, VIP6, assert_as_before, ip, is_at, log, places, traces, until};
 
 pub fn label_is_set() {
     let call = v4("node1", "").set("iflabel", "1");
@@ -129,7 +129,7 @@ pub fn another_namespace_is_entered() {
     call.without("nic").without("cidr_netmask").action("start").run().is(0);
     assert!(is_at("node1", VIP, "eth0 24"));
     v4("node2", "stop").set("network_namespace", "node1").run().is(0);
-    assert_eq!(traces("node2"), before);
+    assert_as_before("node2", &before);
 }
 
 pub fn netmask_is_an_alias() {

@@ -164,18 +164,28 @@ pub fn quiet() {
     until("the agent's processes end", 30, || processes().is_empty());
 }
 
-/// All that an agent could leave behind on a node, apart from processes.
-pub fn traces(node: &str) -> String {
-    let mut text = String::new();
-    for what in ["-o addr show", "-o link show", "-4 -o route show table all", "-6 -o route show table all", "addrlabel list"] {
-        text += &ip(node, what);
-        text.push('\n');
+/// All that an agent could leave behind on a node, apart from processes: addresses, routes, labels, which links are up, state files.
+pub fn traces(node: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for what in ["-o addr show", "-4 -o route show table all", "-6 -o route show table all", "addrlabel list"] {
+        found.extend(ip(node, what).lines().map(|line| line.trim_end().to_owned()));
     }
-    let mut files: Vec<String> =
-        fs::read_dir(STATE).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    files.retain(|name| !name.contains(".lock"));
-    files.sort();
-    text + &files.join("\n")
+    // Without the carrier, which scenarios change.
+    found.iter_mut().for_each(|line| *line = line.replace(" linkdown", ""));
+    let links = ip(node, "-o link show up");
+    found.extend(links.lines().filter_map(|line| line.split_whitespace().nth(1).map(|nic| format!("up: {nic}"))));
+    found.extend(fs::read_dir(STATE).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()));
+    found.sort();
+    found
+}
+
+/// Compares what [`traces`] found before and finds now.
+#[track_caller]
+pub fn assert_as_before(node: &str, before: &[String]) {
+    let now = traces(node);
+    let gone: Vec<_> = before.iter().filter(|line| !now.contains(line)).collect();
+    let new: Vec<_> = now.iter().filter(|line| !before.contains(line)).collect();
+    assert!(gone.is_empty() && new.is_empty(), "{node}: gone: {gone:#?}, new: {new:#?}");
 }
 
 /// What agents have logged so far.
