@@ -129,7 +129,9 @@ impl Remembering {
 }
 
 fn save(root: &Root, dir: &Path, name: &str, list: &str) -> Result<PathBuf, KernelError> {
-    root.dir(dir).replace_file_for_good(name, format!("{list}\n").as_bytes())?;
+    // Whoever reads it takes an empty line for a connection that it does not understand.
+    let end = if list.is_empty() { "" } else { "\n" };
+    root.dir(dir).replace_file_for_good(name, format!("{list}{end}").as_bytes())?;
     Ok(root.path(dir).join(name))
 }
 
