@@ -25,6 +25,7 @@ use crate::kernel::net::announce::Form;
 use crate::kernel::net::link::{Link, MAX_NAME};
 use crate::kernel::net::namespace::{self, Home};
 use crate::kernel::net::netlink::Netlink;
+use crate::kernel::net::route;
 use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::{Agent, Context, Level, State};
@@ -59,6 +60,8 @@ struct Vip {
     ip: Result<IpAddr, String>,
     nic: Option<String>,
     prefix: Option<u8>,
+    /// Whether the prefix was given as a netmask, which only IPv4 has.
+    is_mask: bool,
     broadcast: Option<Broadcast>,
     origin: Option<u8>,
     metric: Option<u32>,
@@ -86,6 +89,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
     let nic = params.opt(&params::NIC)?;
     let (nic, old_label) = nic.map_or((None, None), |nic| (Some(nic.name), nic.label));
     let source_label = params.get(&params::SOURCE_LABEL_VALUE)?;
+    let prefix = params.opt(&params::CIDR_NETMASK)?.or(params.opt(&params::NETMASK)?);
     let options = params.opt(&params::SEND_ARP_OPTS)?.unwrap_or_default();
     let has = |option: &str| options.split_whitespace().any(|word| word == option);
     let mut obsolete = Vec::new();
@@ -97,7 +101,8 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
     Ok(Box::new(Vip {
         ip: params.opt(&params::IP)?.ok_or_else(|| "not set".to_owned()).and_then(|text| values::address(&text)),
         nic,
-        prefix: params.opt(&params::CIDR_NETMASK)?.or(params.opt(&params::NETMASK)?).map(|prefix| prefix.0),
+        prefix: prefix.map(|prefix| prefix.bits),
+        is_mask: prefix.is_some_and(|prefix| prefix.is_mask),
         broadcast: params.opt(&params::BROADCAST)?,
         origin: params.opt(&params::PROTO)?.map(|origin| origin.0),
         metric: params.opt(&params::METRIC)?,
@@ -144,6 +149,9 @@ impl Vip {
         let ip = self.ip()?;
         if ip.is_ipv4() && self.prefix.is_some_and(|prefix| prefix > 32) {
             return Err(wrong("cidr_netmask", "more than 32 bits for an IPv4 address"));
+        }
+        if ip.is_ipv6() && self.is_mask {
+            return Err(wrong("cidr_netmask", "a netmask is IPv4's, IPv6 has a prefix length"));
         }
         if let (IpAddr::V6(six), None) = (ip, &self.nic) {
             if six.is_unicast_link_local() {
@@ -334,6 +342,12 @@ impl Agent for Vip {
         if let Some(name) = &self.nic {
             if Link::by_name(&mut Netlink::route()?, name)?.is_none() {
                 return Err(OcfError::new(Code::Installed, format_args!("nic: no {name} here")));
+            }
+        } else {
+            let ip = self.ip()?;
+            if route::network_of(&mut Netlink::route()?, ip, None, self.origin)?.is_none() {
+                let why = format!("nic: not set, and no route leads directly to the network of {ip}");
+                return Err(OcfError::new(Code::Installed, why));
             }
         }
         self.remembering.validate(cx)

@@ -26,7 +26,12 @@ pub fn address(text: &str) -> Result<IpAddr, String> {
 
 /// A prefix length, written as a number or, for IPv4, as a netmask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Prefix(pub u8);
+pub struct Prefix {
+    /// How many bits.
+    pub bits: u8,
+    /// Whether it was written as a netmask.
+    pub is_mask: bool,
+}
 
 impl ParamValue for Prefix {
     const CONTENT: Content = Content::String;
@@ -35,10 +40,14 @@ impl ParamValue for Prefix {
             let bits = u32::from(mask);
             let prefix = bits.leading_ones();
             let is_mask = prefix > 0 && bits.checked_shl(prefix).unwrap_or(0) == 0;
-            return u8::try_from(prefix).ok().filter(|_| is_mask).map(Self).ok_or_else(|| "not a netmask".to_owned());
+            return u8::try_from(prefix)
+                .ok()
+                .filter(|_| is_mask)
+                .map(|bits| Self { bits, is_mask })
+                .ok_or_else(|| "not a netmask".to_owned());
         }
         match text.parse() {
-            Ok(prefix @ 1..=128) => Ok(Self(prefix)),
+            Ok(bits @ 1..=128) => Ok(Self { bits, is_mask: false }),
             _ => Err("not a prefix length (1 to 32 for IPv4, 1 to 128 for IPv6)".to_owned()),
         }
     }
@@ -266,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_prefix_is_a_number_or_a_netmask_without_holes() {
-        let prefix = |text| Prefix::parse(text).map(|p| p.0).ok();
+        let prefix = |text| Prefix::parse(text).map(|p| p.bits).ok();
         for (text, is) in [("24", 24), ("128", 128), ("255.255.255.192", 26), ("255.255.255.255", 32), ("128.0.0.0", 1)] {
             assert_eq!(prefix(text), Some(is), "{text}");
         }
