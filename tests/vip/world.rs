@@ -178,10 +178,10 @@ pub fn traces(node: &str) -> Vec<String> {
     let is_link = |line: &&str| line.contains(" mtu ");
     // Which the kernel adds in its own time.
     let is_multicast = |line: &&str| line.starts_with("multicast ff00::/8");
-    let mut found: Vec<String> =
-        routes.lines().chain(all.lines()).filter(|line| !is_link(line) && !is_multicast(line)).map(str::to_owned).collect();
+    let stays = |line: &&str| !is_link(line) && !is_multicast(line);
     // Without the carrier, which scenarios change.
-    found.iter_mut().for_each(|line| *line = line.replace(" linkdown", "").trim_end().to_owned());
+    let plain = |line: &str| line.replace(" linkdown", "").trim_end().to_owned();
+    let mut found: Vec<String> = routes.lines().chain(all.lines()).filter(stays).map(plain).collect();
     let up = all.lines().filter(is_link).filter_map(|line| line.split_whitespace().nth(1));
     found.extend(up.map(|nic| format!("up: {nic}")));
     let files = fs::read_dir(STATE).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
