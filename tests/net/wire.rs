@@ -79,7 +79,7 @@ pub fn who_has_an_address_is_found_at_once_and_an_address_nobody_has_is_free() {
     for (taken, free) in [(VIP4, PEER4), (VIP6, PEER6)] {
         let before = Instant::now();
         assert_eq!(find_duplicate(address(taken), &left(), &[], soon()).unwrap(), Some(right().address));
-        assert!(before.elapsed() < Duration::from_millis(140), "{taken}: {:?}", before.elapsed());
+        assert!(before.elapsed() < Duration::from_millis(400), "{taken}: {:?}", before.elapsed());
         for (vip, own) in [(free, vec![]), (taken, vec![right().address])] {
             let before = Instant::now();
             assert_eq!(find_duplicate(address(vip), &left(), &own, soon()).unwrap(), None);
