@@ -117,7 +117,7 @@ fn sockets(netlink: &mut Netlink, ip: IpAddr, port: u16, states: &StateFlags) ->
         let any = if family == AF_INET { SocketId::new_v4() } else { SocketId::new_v6() };
         let id = SocketId { source_port: port, ..any };
         let what = "tcp connections";
-        let replies = netlink.dump(SockDiagMessage::InetRequest(request(family, id, states)), what)?;
+        let replies = netlink.dump(&SockDiagMessage::InetRequest(request(family, id, states)), what)?;
         if let Some(why) = replies.unread {
             return Err(KernelError::new("list", what, io::Error::other(why)));
         }
