@@ -15,9 +15,17 @@ use super::links::*;
 
 fn loopback() {
     ip("link set lo up");
-    for (vip, peer) in [(VIP4, PEER4), (VIP6, PEER6)] {
-        ip(&format!("addr add {vip} dev lo"));
-        ip(&format!("addr add {peer} dev lo"));
+    for addresses in [[VIP4, PEER4], [VIP6, PEER6]] {
+        for one in addresses {
+            // Without this it is tentative at first and can not be bound.
+            let nodad = if address(one).is_ipv6() { "nodad" } else { "" };
+            ip(&format!("addr add {one} dev lo {nodad}"));
+        }
+    }
+    // Even so there is no way to an IPv6 address before the kernel comes round to making one.
+    let limit = soon();
+    while [VIP6, PEER6].iter().any(|one| !ip("-6 route show table local").contains(&format!("local {one} "))) {
+        assert!(!limit.is_past());
     }
 }
 
