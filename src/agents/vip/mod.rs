@@ -239,10 +239,14 @@ impl Agent for Vip {
         let ip = self.sound()?;
         let seen = self.look(cx, ip, &self.expected(Record::load(cx).as_ref()))?;
         let (State::Running, Some((_, link))) = (&seen.state, &seen.right) else { return Ok(seen.state) };
+        let doubt = health::doubt(cx, link)?;
         if !cx.env.is_probe() {
-            let refreshed = self.announcing.again(cx, ip, link, self.announcing.refresh);
+            // What failed is tried again, so that the doubt goes away when it works.
+            let has_failed = announce::background(cx).failure().is_some();
+            let count = if has_failed { self.announcing.count } else { self.announcing.refresh };
+            let announced = self.announcing.again(cx, ip, link, count);
             let remembered = self.remembering.remember(cx, ip, self.home.get());
-            for e in [refreshed.err(), remembered.err()].into_iter().flatten() {
+            for e in [announced.err(), remembered.err()].into_iter().flatten() {
                 tracing::warn!("{e}");
             }
         }
@@ -254,7 +258,7 @@ impl Agent for Vip {
                 });
             }
         }
-        Ok(health::doubt(cx, link)?.map_or(State::Running, State::Degraded))
+        Ok(doubt.map_or(State::Running, State::Degraded))
     }
 
     fn presence(&self, cx: &Context) -> Result<State, OcfError> {
