@@ -66,14 +66,15 @@ build_cluster() {
     step 'configuration: DRBD, LVM, corosync, saveconfig.json' put_files
     step 'DRBD over the replication LAN, a volume group with four LVs' drbd_and_lvm
     step 'corosync and pacemaker on two rings, resources by pcs' form_cluster
-    step 'starting DRBD, LVM, ocf:san:LIO and the virtual IP' run_resources
+    step 'starting DRBD, LVM, ocf:san:LIO and ocf:san:VIP' run_resources
     active=$(group_is_on node2)
     [ "$active" = node1 ] && other=node2 || other=node1
     say "the group runs on $active"
 }
 
-log_in() { limit=90 on ini /root/initiator "$secret"; }
+log_in() { limit=90 on ini /root/initiator login "$secret" "$@"; } # [PING-SECONDS]
+log_in_and_write() { log_in && limit=90 on ini /root/initiator write; }
 start_writing() {
-    step 'initiator logs in with CHAP, writes and checks two LUNs' log_in
+    step 'initiator logs in with CHAP, writes and checks two LUNs' log_in_and_write
     sleep 3
 }

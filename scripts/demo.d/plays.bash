@@ -70,6 +70,47 @@ switch_over() {
     step '  the constraint of the move is taken away' allow_back
 }
 
+# The agent by hand, with the resource's parameters and these: what it says, and its code.
+vip_on() { # NODE ACTION [VARIABLE=VALUE...]
+    on "$1" "OCF_ROOT=/usr/lib/ocf OCF_RESOURCE_INSTANCE=p_vip OCF_RESKEY_CRM_meta_timeout=10000 OCF_RESKEY_ip=10.110.88.59 \
+        OCF_RESKEY_cidr_netmask=26 OCF_RESKEY_nic=lan OCF_RESKEY_iflabel=1 ${*:3} /usr/lib/ocf/resource.d/san/VIP $2 2>&1
+        echo code \$?"
+}
+hardware_address() { on "$1" cat /sys/class/net/lan/address; } # NODE
+says() { [[ $1 == *"$2" ]]; }                                  # ANSWER END
+blames() { [[ $1 == *ocf-exit-reason:*"$2"*"$3" ]]; }          # ANSWER HARDWARE-ADDRESS END
+
+# Both who wants an address that another node has, and who has one that another node takes, notice.
+claimed_twice() {
+    local said
+    say ''
+    said=$(vip_on "$other" start OCF_RESKEY_run_arping=true)
+    expect "claimed twice: a start with run_arping on $other is refused and names $active's card, but: $said" \
+        blames "$said" "$(hardware_address "$active")" 'code 1'
+    on "$other" ip address add 10.110.88.59/26 dev lan
+    said=$(vip_on "$active" monitor OCF_CHECK_LEVEL=10)
+    expect "claimed twice: a deep monitor on $active is degraded and names $other's card, but: $said" \
+        blames "$said" "$(hardware_address "$other")" 'code 190'
+    said=$(vip_on "$other" stop)
+    expect "claimed twice: a stop on $other takes the address away, but: $said" says "$said" 'code 0'
+    said=$(vip_on "$active" monitor OCF_CHECK_LEVEL=10)
+    expect "claimed twice: after that all is well on $active, but: $said" says "$said" 'code 0'
+    say "the address claimed twice: a start on $other refused, a deep monitor on $active degraded, well again after a stop on $other"
+}
+
+pull_cable() { lab unplug "$active" lan; }
+put_cable_back() {
+    lab plug "$other" lan
+    sleep 1
+    on "$active" crm_resource --cleanup --resource p_vip --node "$other" && wait_for 60 redundant
+}
+pulled_cable() {
+    play 'pulled cable' pull_cable
+    on "$active" crm_mon -1 >"$work/monitor" 2>&1
+    expect "pulled cable: the cluster says why: $(grep p_vip "$work/monitor")" grep -q "p_vip.* on $other .*carrier" "$work/monitor"
+    step '  the cable is put back' put_cable_back
+}
+
 panic() { limit=5 on "$active" 'echo c >/proc/sysrq-trigger' || true; }
 crash() {
     local boot
