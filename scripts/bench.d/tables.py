@@ -15,7 +15,8 @@ def mebibytes(kibibytes):
 
 
 def ratio(value):
-    return f"{value:.2f} ×" if value < 10 else f"{value:.0f} ×"
+    digits = 3 if value < 0.1 else 2 if value < 10 else 0
+    return f"{value:.{digits}f} ×"
 
 
 def table(head, rows):
