@@ -1,11 +1,12 @@
 //! The agents, one file or folder each.
 
 pub mod lio;
+pub mod vip;
 
 use crate::ocf::spec::AgentSpec;
 
 /// Every agent there is.
-pub static ALL: &[&AgentSpec] = &[&lio::LIO];
+pub static ALL: &[&AgentSpec] = &[&lio::LIO, &vip::VIP];
 
 /// The agent of exactly this name.
 #[must_use]

@@ -38,7 +38,8 @@ pub fn press(root: &Root, trigger: Option<&Trigger>, last: Key, end: Deadline) -
         return false;
     }
     let all = || press_all(root, trigger, last, flush);
-    match Child::fork(Setup { keep: trigger.and_then(keep), retry: Some(end.share(0.5)), ..Setup::default() }, all) {
+    match Child::fork(Setup { keep: trigger.map(keep).unwrap_or_default(), retry: Some(end.share(0.5)), ..Setup::default() }, all)
+    {
         Ok(presser) if root.is_fake() => drop(presser.wait(end)),
         Ok(_) => sleep(end.remaining()),
         // Better half-safe than not at all.

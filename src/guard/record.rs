@@ -9,6 +9,7 @@ use crate::kernel::error::Result;
 use crate::kernel::identity::{Alive, Identity};
 use crate::kernel::lock::Lock;
 use crate::ocf::env::Env;
+use crate::ocf::state_file::file_name;
 
 /// Where the files of one resource are. Naming them touches nothing.
 #[derive(Debug, Clone)]
@@ -141,12 +142,6 @@ impl Files {
     fn record_name(&self, kind: Kind) -> String {
         format!("{}.{}", self.base, kind.ending())
     }
-}
-
-/// A resource's name as part of a file name: `%` and two hexadecimal digits for every byte that is not plain.
-pub fn file_name(instance: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    instance.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02x}") }).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::budget::{Budget, DEATH, LEAST_TRY};
 use super::escalate::Preparation;
 use super::evidence::Case;
 use super::held::Suspects;
-use super::record::{Files, Kind, Record, file_name};
+use super::record::{Files, Kind, Record};
 use super::watch::{Seen, Watched};
 use super::worker::{Task, changes};
 use crate::deadline::Deadline;
@@ -17,6 +17,7 @@ use crate::ocf::env::{Env, Params};
 use crate::ocf::error::Code;
 use crate::ocf::run::{Answer, Level};
 use crate::ocf::spec::AgentSpec;
+use crate::ocf::state_file::file_name;
 
 /// With less left after waiting, a stop does not begin: a healthy one takes a tenth of it.
 const LEAST_RUN: Duration = Duration::from_secs(1);

@@ -95,6 +95,18 @@ impl Dir {
         }
     }
 
+    /// Whether it is there and is a directory.
+    ///
+    /// # Errors
+    /// As [`Dir::exists`].
+    pub fn is_directory(&self) -> Result<bool> {
+        match fs::metadata(&self.path) {
+            Ok(meta) => Ok(meta.is_dir()),
+            Err(e) if is_absence(&e) => Ok(false),
+            Err(e) => Err(KernelError::new("look at", &self.path, e)),
+        }
+    }
+
     /// The number of the device that it is on, as `stat(2)` gives it.
     ///
     /// # Errors
@@ -267,13 +279,29 @@ impl Dir {
     /// # Errors
     /// Whatever any step says, with the path of the file.
     pub fn replace_file(&self, name: &str, content: &[u8]) -> Result<()> {
+        self.replace(name, content, false)
+    }
+
+    /// As [`Dir::replace_file`], and on the disk when this returns.
+    ///
+    /// # Errors
+    /// As [`Dir::replace_file`].
+    pub fn replace_file_for_good(&self, name: &str, content: &[u8]) -> Result<()> {
+        self.replace(name, content, true)
+    }
+
+    fn replace(&self, name: &str, content: &[u8], is_for_good: bool) -> Result<()> {
         let path = self.path.join(name);
         let new = self.path.join(format!(".{name}.new"));
         let write = || {
             let _ = fs::remove_file(&new);
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
             file.write_all(content)?;
-            fs::rename(&new, &path)
+            if is_for_good {
+                file.sync_all()?;
+            }
+            fs::rename(&new, &path)?;
+            if is_for_good { File::open(&self.path)?.sync_all() } else { Ok(()) }
         };
         write().map_err(|e| KernelError::new("write", &path, e))
     }

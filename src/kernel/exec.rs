@@ -78,6 +78,21 @@ impl Tool {
         }
     }
 
+    /// The program at this absolute path, or of this name.
+    ///
+    /// # Errors
+    /// As [`Tool::find`]; a path that leads to no program is not found either.
+    pub fn named(root: &Root, name: &str) -> Result<Self> {
+        if !name.starts_with('/') {
+            return Self::find(root, name);
+        }
+        let program = root.path(name);
+        if is_executable(&program) {
+            return Ok(Self { program, env: Vec::new() });
+        }
+        Err(KernelError::new("find program", program, io::ErrorKind::NotFound.into()))
+    }
+
     /// With one more variable in its environment, which otherwise holds only `LC_ALL` and `PATH`.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {

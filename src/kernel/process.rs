@@ -41,8 +41,8 @@ pub struct Setup {
     pub dies_with_parent: bool,
     /// What its standard error is; `/dev/null` when nothing is given.
     pub stderr: Option<PipeEnd>,
-    /// The only file descriptor above 2 that it keeps.
-    pub keep: Option<RawFd>,
+    /// The only file descriptors above 2 that it keeps; see [`keep`].
+    pub keep: Vec<RawFd>,
     /// Until when to try again while there is no room for a further process.
     pub retry: Option<Deadline>,
 }
@@ -236,13 +236,14 @@ fn settle_in(setup: Setup, parent: Pid) -> io::Result<()> {
     }
     // What they owned is closed with the rest.
     std::mem::forget((null, setup.stderr));
-    match setup.keep.and_then(|fd| u32::try_from(fd).ok()) {
-        Some(keep) => {
-            close_range(3, keep.saturating_sub(1));
-            close_range(keep.saturating_add(1), u32::MAX);
-        }
-        None => close_range(3, u32::MAX),
+    let mut kept: Vec<u32> = setup.keep.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for fd in kept {
+        close_range(first, fd.saturating_sub(1));
+        first = first.max(fd.saturating_add(1));
     }
+    close_range(first, u32::MAX);
     Ok(())
 }
 
@@ -261,6 +262,6 @@ fn is_single_threaded() -> bool {
 
 /// The number of an owned file, for [`Setup::keep`].
 #[must_use]
-pub fn keep(fd: &impl AsRawFd) -> Option<RawFd> {
-    Some(fd.as_raw_fd())
+pub fn keep(fd: &impl AsRawFd) -> Vec<RawFd> {
+    vec![fd.as_raw_fd()]
 }

@@ -121,6 +121,14 @@ pub trait Agent {
     /// Nothing of this start is left behind.
     fn start(&self, cx: &Context) -> Result<(), OcfError>;
 
+    /// What there is to do for a start that finds it running already.
+    ///
+    /// # Errors
+    /// Are logged and nothing else: it runs.
+    fn start_again(&self, _cx: &Context) -> Result<(), OcfError> {
+        Ok(())
+    }
+
     /// Takes it away. Needs nothing but the name of what it stops.
     ///
     /// # Errors

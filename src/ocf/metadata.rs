@@ -90,6 +90,9 @@ fn parameter(xml: &mut Xml, decl: &Decl) -> io::Result<()> {
                     Ok(())
                 })?;
             }
+            if decl.is_obsolete {
+                xml.create_element("deprecated").write_empty()?;
+            }
             texts(xml, decl.long, decl.short)?;
             content(xml, decl)
         })?;

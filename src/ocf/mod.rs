@@ -9,3 +9,4 @@ pub mod metadata;
 pub mod reason;
 pub mod run;
 pub mod spec;
+pub mod state_file;

@@ -151,7 +151,9 @@ fn perform(spec: &AgentSpec, action: Action, params: &Params, cx: &Context) -> R
         Action::Notify => agent.notify(cx)?,
         Action::Stop => return stop(agent.as_ref(), cx),
         Action::Start => {
-            if !now()?.is_active() {
+            if now()?.is_active() {
+                let _ = agent.start_again(cx).inspect_err(|e| tracing::warn!("start of what runs already: {e}"));
+            } else {
                 agent.start(cx)?;
                 settled("start", &now()?, State::is_active)?;
             }

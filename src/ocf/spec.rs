@@ -103,6 +103,7 @@ pub trait ParamValue: Sized + 'static {
 
 /// What is declared of a parameter, whatever its type.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what meta-data says of a parameter is yes or no")]
 pub struct Decl {
     /// Name, without `OCF_RESKEY_`.
     pub name: &'static str,
@@ -120,6 +121,8 @@ pub struct Decl {
     pub reloadable: bool,
     /// The parameter that replaces this one.
     pub replaced_by: Option<&'static str>,
+    /// Whether it is accepted for the sake of old configurations and does nothing.
+    pub is_obsolete: bool,
     /// How meta-data describes the content.
     pub content: Content,
 }
@@ -142,6 +145,7 @@ impl<T: ParamValue> Param<T> {
             unique: false,
             reloadable: false,
             replaced_by: None,
+            is_obsolete: false,
             content: T::CONTENT,
         };
         Self { decl, kind: PhantomData }
@@ -187,6 +191,13 @@ impl<T: ParamValue> Param<T> {
     #[must_use]
     pub const fn replaced_by(mut self, name: &'static str) -> Self {
         self.decl.replaced_by = Some(name);
+        self
+    }
+
+    /// Still accepted, and without effect.
+    #[must_use]
+    pub const fn obsolete(mut self) -> Self {
+        self.decl.is_obsolete = true;
         self
     }
 }

@@ -17,6 +17,7 @@ use crate::kernel::lio::{self, saveconfig, storage};
 use crate::kernel::task;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
+use crate::ocf::state_file::{StateFile, file_name};
 
 /// What a start wrote down before it made anything. Lives below `/run`, so a reboot clears it together with configfs. An older version may
 /// have written it: every field has a default.
@@ -31,26 +32,19 @@ pub struct Record {
     pub since: u64,
 }
 
-/// The file name of the record of an instance, with anything that is no file name replaced.
-fn file_name(instance: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.:".contains(c) { c } else { '_' };
-    format!("ocf-san.LIO-{}.record", instance.chars().map(plain).collect::<String>())
-}
-
 impl Record {
     /// The record of this instance; `None` when there is none, or none that can be understood.
     ///
     /// # Errors
     /// It is there and can not be read.
     pub fn load(cx: &Context) -> Result<Option<Self>, OcfError> {
-        Self::read(cx, &file_name(cx.env.instance()))
+        Ok(Self::parse(StateFile::new(cx, "LIO", "record").read()?))
     }
 
-    fn read(cx: &Context, name: &str) -> Result<Option<Self>, OcfError> {
-        let text = cx.root.dir(cx.env.state_dir()).read_opt(name)?;
-        let parse = |text: String| serde_json::from_str(&text).inspect_err(|e| tracing::warn!("{name} is ignored: {e}")).ok();
+    fn parse(text: Option<String>) -> Option<Self> {
+        let parse = |text: String| serde_json::from_str(&text).inspect_err(|e| tracing::warn!("a record is ignored: {e}")).ok();
         let says_something = |r: &Self| !r.inventory.targets.is_empty() || !r.inventory.backstores.is_empty();
-        Ok(text.and_then(parse).filter(says_something))
+        text.and_then(parse).filter(says_something)
     }
 
     /// Writes it down.
@@ -58,10 +52,8 @@ impl Record {
     /// # Errors
     /// The directory is not writable.
     pub fn save(&self, cx: &Context) -> Result<(), OcfError> {
-        let dir = cx.root.dir(cx.env.state_dir());
-        dir.create_all(0o755)?;
         let text = serde_json::to_vec(self).map_err(|e| OcfError::new(Code::Generic, e))?;
-        Ok(dir.replace_file(&file_name(cx.env.instance()), &text)?)
+        Ok(StateFile::new(cx, "LIO", "record").write(&text)?)
     }
 
     /// Adds backstores that were found on the way, so that a stop that ends before they are gone knows them the next time.
@@ -85,8 +77,7 @@ impl Record {
     /// # Errors
     /// The directory is not writable.
     pub fn forget(cx: &Context) -> Result<(), OcfError> {
-        cx.root.dir(cx.env.state_dir()).unlink(&file_name(cx.env.instance()))?;
-        Ok(())
+        Ok(StateFile::new(cx, "LIO", "record").remove()?)
     }
 }
 
@@ -108,11 +99,13 @@ impl Claims {
     /// The directory can not be listed. A record that can not be read claims nothing.
     pub fn of_others(cx: &Context, lio: &lio::Lio) -> Result<Self, OcfError> {
         let own = file_name(cx.env.instance());
+        let dir = cx.root.dir(cx.env.state_dir());
         let now = task::now_in_ticks().unwrap_or(0);
         let mut claims = Vec::new();
-        for name in cx.root.dir(cx.env.state_dir()).entries()?.into_iter().map(|e| e.name).filter(|n| *n != own) {
-            let Some(instance) = name.strip_prefix("ocf-san.LIO-").and_then(|n| n.strip_suffix(".record")) else { continue };
-            let record = Record::read(cx, &name).ok().flatten().unwrap_or_default();
+        for name in dir.entries()?.into_iter().map(|e| e.name) {
+            let instance = name.strip_prefix("ocf-san.LIO-").and_then(|n| n.strip_suffix(".record"));
+            let Some(instance) = instance.filter(|instance| *instance != own) else { continue };
+            let record = Record::parse(dir.read_opt(&name).ok().flatten()).unwrap_or_default();
             let is_young = now.saturating_sub(record.since) < BUILDING;
             let is_live = |t: &lio::inventory::Target| lio.target(&t.iqn).exists().unwrap_or(true);
             if is_young || record.inventory.targets.iter().any(is_live) {

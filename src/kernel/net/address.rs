@@ -67,7 +67,7 @@ impl Address {
     pub fn list(netlink: &mut Netlink, ip: IpAddr) -> Result<(Vec<Self>, Option<KernelError>)> {
         let mut request = AddressMessage::default();
         request.header.family = family(ip);
-        let replies = netlink.dump(RouteNetlinkMessage::GetAddress(request), "addresses")?;
+        let replies = netlink.dump(&RouteNetlinkMessage::GetAddress(request), "addresses")?;
         let found = addresses(&replies).filter_map(Self::of).collect();
         let unread = replies.unread.map(|why| KernelError::new("read", "addresses", std::io::Error::other(why)));
         Ok((found, unread))

@@ -90,6 +90,17 @@ impl Link {
         }
     }
 
+    /// The hardware addresses of all links of this network namespace.
+    ///
+    /// # Errors
+    /// The kernel can not be asked.
+    pub fn addresses(netlink: &mut Netlink) -> Result<Vec<HwAddr>> {
+        let mut request = LinkMessage::default();
+        request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+        let replies = netlink.dump(&RouteNetlinkMessage::GetLink(request), "links")?;
+        Ok(links(&replies).map(|message| Self::of(message).hw.address).collect())
+    }
+
     fn of(message: &LinkMessage) -> Self {
         let flags = message.header.flags;
         let mut link = Self {
@@ -108,6 +119,7 @@ impl Link {
             state: None,
             carrier: None,
         };
+        let is_abroad = message.attributes.iter().any(|a| matches!(a, LinkAttribute::LinkNetNsId(_)));
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
@@ -115,7 +127,8 @@ impl Link {
                 LinkAttribute::Broadcast(bytes) => link.hw.broadcast = HwAddr(bytes.clone()),
                 LinkAttribute::OperState(state) => link.state = Some(*state),
                 LinkAttribute::Carrier(carrier) => link.carrier = Some(*carrier != 0),
-                LinkAttribute::Link(index) => link.lower = Some(*index),
+                // That of a veth may be in another namespace, where the number means another link.
+                LinkAttribute::Link(index) => link.lower = Some(*index).filter(|_| !is_abroad),
                 LinkAttribute::LinkInfo(infos) => link.is_bond = infos.contains(&LinkInfo::Kind(InfoKind::Bond)),
                 _ => {}
             }
@@ -133,6 +146,12 @@ impl Link {
             Some(State::LowerLayerDown) => Some("stands on a link that is down"),
             _ => None,
         }
+    }
+
+    /// Whether there can be others on it who answer for an address.
+    #[must_use]
+    pub fn can_be_asked(&self) -> bool {
+        !self.is_loopback && !self.has_no_arp && self.hw.can_announce()
     }
 
     /// Brings it up, or down.
@@ -159,7 +178,7 @@ impl Link {
         let mut request = LinkMessage::default();
         request.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
         request.attributes.push(LinkAttribute::Controller(self.hw.index));
-        let replies = netlink.dump(RouteNetlinkMessage::GetLink(request), format_args!("slaves of {}", self.name))?;
+        let replies = netlink.dump(&RouteNetlinkMessage::GetLink(request), format_args!("slaves of {}", self.name))?;
         let is_ours = |m: &&LinkMessage| m.attributes.contains(&LinkAttribute::Controller(self.hw.index));
         Ok(links(&replies).filter(is_ours).map(slave).collect())
     }

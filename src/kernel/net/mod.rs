@@ -4,9 +4,15 @@
 //! All of it speaks of the network namespace that the calling thread is in.
 
 pub mod address;
+pub mod announce;
+pub mod connection;
+pub mod duplicate;
 pub mod hw;
 pub mod link;
 pub mod namespace;
 pub mod netlink;
+pub mod packet;
+mod packet_socket;
 pub mod route;
 pub mod source_label;
+pub mod tickle;

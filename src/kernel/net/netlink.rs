@@ -98,31 +98,26 @@ impl Netlink {
         self.socket.add_membership(group).map_err(wrong)
     }
 
-    /// The next messages that nobody asked for; none when `patience` is over.
+    /// Waits until something happens to a group that was [joined](Self::join), at most for `patience`. What it was has to be asked for:
+    /// messages of this kind get lost.
     ///
     /// # Errors
     /// The socket fails.
-    pub fn heard<T: NetlinkDeserializable>(&mut self, patience: Duration) -> Result<Replies<T>> {
+    pub fn listen(&mut self, patience: Duration) -> Result<()> {
         let wrong = |e: io::Error| KernelError::new("read", "netlink socket", e);
         let micros = i64::try_from(patience.as_micros()).unwrap_or(i64::MAX).max(1);
         setsockopt(&self.socket, ReceiveTimeout, &TimeVal::microseconds(micros)).map_err(|e| wrong(e.into()))?;
-        let mut replies = Replies::default();
         match self.receive() {
-            Ok(()) => {
-                decode(&self.buffer, None, &mut replies);
-            }
-            // Messages were lost: what is there now must be asked for.
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ETIMEDOUT | libc::ENOBUFS)) => {}
-            Err(e) => return Err(wrong(e)),
+            Err(e) if !matches!(e.raw_os_error(), Some(libc::ETIMEDOUT | libc::ENOBUFS)) => Err(wrong(e)),
+            _ => Ok(()),
         }
-        Ok(replies)
     }
 
     /// Asks for everything of a kind. `what` it was is for the error.
     ///
     /// # Errors
     /// The kernel refuses, or does not answer.
-    pub fn dump<Q, T>(&mut self, request: Q, what: impl Display) -> Result<Replies<T>>
+    pub fn dump<Q, T>(&mut self, request: &Q, what: impl Display) -> Result<Replies<T>>
     where
         Q: NetlinkSerializable + Clone,
         T: NetlinkDeserializable,
@@ -238,7 +233,7 @@ mod tests {
             link.header.index = index;
             RouteNetlinkMessage::GetLink(link)
         };
-        let all: Replies<RouteNetlinkMessage> = netlink.dump(get(0), "links").unwrap();
+        let all: Replies<RouteNetlinkMessage> = netlink.dump(&get(0), "links").unwrap();
         assert!(!all.items.is_empty() && all.unread.is_none(), "{all:?}");
         let one: Replies<RouteNetlinkMessage> = netlink.call(get(1), 0, "show", "link 1").unwrap();
         assert_eq!(one.items.len(), 1);

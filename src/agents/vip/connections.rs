@@ -1,0 +1,171 @@
+//! The connections that go to the address: a list of them, kept where the other node finds it, so that it can wake up the peers.
+//!
+//! The directory may be on a file system that hangs, and the program that carries the list over may take its time, so all of that is
+//! done in background processes.
+
+use std::fs::File;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::announce::is_there;
+use super::background::{Background, Report, Started};
+use crate::deadline::Deadline;
+use crate::kernel::attr::Root;
+use crate::kernel::error::KernelError;
+use crate::kernel::exec::Tool;
+use crate::kernel::net::connection::{self, Connection};
+use crate::kernel::net::namespace;
+use crate::kernel::net::netlink::Netlink;
+use crate::kernel::net::tickle::Tickler;
+use crate::kernel::process::keep;
+use crate::ocf::error::{Code, OcfError};
+use crate::ocf::run::Context;
+use crate::ocf::state_file::StateFile;
+
+/// How long the program that carries the list over may take.
+const SYNC: Duration = Duration::from_secs(20);
+/// When the peers are woken up, from the start on: Linux answers such a packet at most once in 0.5 s (`tcp_invalid_ratelimit`).
+const MOMENTS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(700), Duration::from_secs(2)];
+
+/// Where and of which ports connections are remembered.
+#[derive(Debug, Clone)]
+pub struct Remembering {
+    /// Local ports.
+    pub ports: Vec<u16>,
+    /// Where the list is kept; nothing is remembered without.
+    pub dir: Option<PathBuf>,
+    /// What carries it over, with its first arguments.
+    pub sync: Option<Vec<String>>,
+}
+
+/// The process that keeps the list.
+#[must_use]
+pub fn saver(cx: &Context) -> Background {
+    Background::new(cx, "saver")
+}
+
+/// The process that wakes up the peers.
+#[must_use]
+pub fn waker(cx: &Context) -> Background {
+    Background::new(cx, "waker")
+}
+
+/// What the list was when it was last saved.
+fn saved(cx: &Context) -> StateFile {
+    StateFile::new(cx, "VIP", "connections")
+}
+
+impl Remembering {
+    /// Has the list saved if it has changed and nobody is at it. `home` is the network namespace of the cluster, if this is another one.
+    ///
+    /// # Errors
+    /// The connections can not be listed, or no further process.
+    pub fn remember(&self, cx: &Context, ip: IpAddr, home: Option<&File>) -> Result<Option<Started>, OcfError> {
+        let Some(dir) = &self.dir else { return Ok(None) };
+        let connections = connection::established(ip, &self.ports)?;
+        let list = connections.iter().map(Connection::to_string).collect::<Vec<_>>().join("\n");
+        let saved = saved(cx);
+        if saved.read()?.as_deref() == Some(list.as_str()) || saver(cx).alive().is_some() {
+            return Ok(None);
+        }
+        let (root, dir, name, sync) = (cx.root.clone(), dir.clone(), ip.to_string(), self.sync.clone());
+        let home = home.and_then(|home| home.try_clone().ok());
+        let kept = home.as_ref().map(keep).unwrap_or_default();
+        let body = move |report: &mut Report| {
+            let done = save(&root, &dir, &name, &list).and_then(|path| {
+                report.done();
+                // The other node is reached from where the cluster is.
+                if let Some(e) = home.and_then(|home| namespace::back(&home).err()) {
+                    tracing::warn!("network namespace of the cluster: {e}");
+                }
+                sync.map_or(Ok(()), |words| carry_over(&root, &words, &path))
+            });
+            match done.and_then(|()| saved.write(list.as_bytes())) {
+                Ok(()) => {}
+                Err(e) => report.failed(&format!("connections are not remembered: {e}")),
+            }
+        };
+        saver(cx).start(kept, body).map(Some)
+    }
+
+    /// Begins to wake up the peers of connections that the other node had.
+    ///
+    /// # Errors
+    /// No further process.
+    pub fn wake(&self, cx: &Context, ip: IpAddr, index: u32) -> Result<(), OcfError> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        waker(cx).end();
+        let (root, dir, ports) = (cx.root.clone(), dir.clone(), self.ports.clone());
+        let body = move |report: &mut Report| {
+            if let Err(e) = wake(&root, &dir, ip, index, &ports) {
+                report.failed(&format!("peers of {ip} are not woken up: {e}"));
+            }
+        };
+        waker(cx).start(Vec::new(), body).map(drop)
+    }
+
+    /// Checks what it needs on this machine.
+    ///
+    /// # Errors
+    /// The directory or the program is not there.
+    pub fn validate(&self, cx: &Context) -> Result<(), OcfError> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let missing = |parameter: &str, e: KernelError| OcfError::new(Code::Installed, format_args!("{parameter}: {e}"));
+        if !cx.root.dir(dir).is_directory().map_err(|e| missing("tickle_dir", e))? {
+            return Err(OcfError::new(Code::Installed, format_args!("tickle_dir: {} is no directory here", dir.display())));
+        }
+        match self.sync.iter().flatten().next() {
+            Some(program) => Tool::named(cx.root, program).map(drop).map_err(|e| missing("sync_script", e)),
+            None => Ok(()),
+        }
+    }
+
+    /// Has the next monitor save the list anew.
+    ///
+    /// # Errors
+    /// The directory is not writable.
+    pub fn start_over(cx: &Context) -> Result<(), OcfError> {
+        Ok(saved(cx).remove()?)
+    }
+}
+
+fn save(root: &Root, dir: &Path, name: &str, list: &str) -> Result<PathBuf, KernelError> {
+    root.dir(dir).replace_file_for_good(name, format!("{list}\n").as_bytes())?;
+    Ok(root.path(dir).join(name))
+}
+
+fn carry_over(root: &Root, words: &[String], path: &Path) -> Result<(), KernelError> {
+    let Some((program, first)) = words.split_first() else { return Ok(()) };
+    let tool = Tool::named(root, program)?;
+    let path = path.to_string_lossy();
+    let arguments: Vec<&str> = first.iter().map(String::as_str).chain([path.as_ref()]).collect();
+    tool.ok(&arguments, Deadline::after(SYNC)).map(drop)
+}
+
+fn wake(root: &Root, dir: &Path, ip: IpAddr, index: u32, ports: &[u16]) -> Result<(), KernelError> {
+    let begun = Instant::now();
+    let Some(list) = root.dir(dir).read_opt(ip.to_string())? else { return Ok(()) };
+    let peers: Vec<Connection> =
+        list.lines().filter_map(|line| line.parse().ok()).filter(|c: &Connection| c.local.ip() == ip).collect();
+    if peers.is_empty() {
+        return Ok(());
+    }
+    let tickler = Tickler::open(ip)?;
+    let mut netlink = Netlink::route()?;
+    for moment in MOMENTS {
+        sleep(moment.saturating_sub(begun.elapsed()));
+        if !is_there(&mut netlink, ip, index)? {
+            return Ok(());
+        }
+        // Who has come back already is left alone.
+        let here = connection::established(ip, ports)?;
+        let away: Vec<_> = peers.iter().filter(|peer| !here.contains(peer)).collect();
+        let failures: Vec<_> = away.iter().filter_map(|peer| tickler.tickle(peer).err()).collect();
+        if let Some(e) = failures.into_iter().next().filter(|_| moment.is_zero()) {
+            tracing::warn!("{e}");
+        }
+    }
+    Ok(())
+}

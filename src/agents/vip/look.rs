@@ -1,0 +1,108 @@
+//! What is there of the address: where it is, how it is, and what to type when that is not as it should be.
+
+use std::net::IpAddr;
+
+use crate::kernel::error::KernelError;
+use crate::kernel::net::address::Address;
+use crate::kernel::net::link::Link;
+use crate::kernel::net::netlink::Netlink;
+use crate::ocf::run::State;
+
+/// How the address should be, as far as that is known.
+#[derive(Debug, Clone, Default)]
+pub struct Expected {
+    /// The link, by any of its names.
+    pub nic: Option<String>,
+    /// How many bits are the network's.
+    pub prefix: Option<u8>,
+    /// The label without the link's name in front.
+    pub label: Option<String>,
+    /// Whether a link without carrier is a failure.
+    pub check_link: bool,
+    /// The network namespace, for what to type.
+    pub namespace: Option<String>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Seen {
+    /// What that comes to.
+    pub state: State,
+    /// The address as it should be, if it is there, and its link.
+    pub right: Option<(Address, Link)>,
+}
+
+impl Seen {
+    fn new(state: State) -> Self {
+        Self { state, right: None }
+    }
+}
+
+/// Looks for `ip` in this network namespace.
+///
+/// # Errors
+/// The kernel can not be asked, or its answer not be read.
+pub fn look(netlink: &mut Netlink, ip: IpAddr, expected: &Expected) -> Result<Seen, KernelError> {
+    let found = Address::find(netlink, ip)?;
+    let Some(first) = found.first() else { return Ok(Seen::new(State::Stopped)) };
+    let link = match &expected.nic {
+        Some(name) => Link::by_name(netlink, name)?,
+        None => Link::by_index(netlink, first.index())?,
+    };
+    let fits = |a: &Address, link: &Link| a.index() == link.hw.index && expected.prefix.is_none_or(|prefix| prefix == a.prefix());
+    let right = link.as_ref().and_then(|link| found.iter().find(|address| fits(address, link)));
+    if let Some(wrong) = found.iter().find(|address| right != Some(*address)) {
+        let is_elsewhere = link.as_ref().is_none_or(|link| link.hw.index != wrong.index());
+        let on = if is_elsewhere {
+            name_of(netlink, wrong.index())?
+        } else {
+            link.as_ref().map(|l| l.name.clone()).unwrap_or_default()
+        };
+        let prefix = expected.prefix.map(|prefix| format!("/{prefix}")).unwrap_or_default();
+        let nic = expected.nic.as_deref().or(link.as_ref().map(|l| l.name.as_str())).unwrap_or_default();
+        let also = if right.is_some() { "also " } else { "" };
+        let why = format!("{wrong} is {also}on {on}, expected only {ip}{prefix} on {nic}: {}", removal(expected, wrong, &on));
+        return Ok(Seen::new(State::Partial(why)));
+    }
+    // Every address that was found is the right one, and there is one; its link may have gone this very moment.
+    let (Some(address), Some(link)) = (right, link) else { return Ok(Seen::new(State::Stopped)) };
+    Ok(Seen { state: state(address, &link, expected), right: Some((address.clone(), link)) })
+}
+
+/// The state of an address that is where it should be.
+fn state(address: &Address, link: &Link, expected: &Expected) -> State {
+    let wanted = expected.label.as_ref().filter(|_| address.ip.is_ipv4()).map(|label| format!("{}:{label}", link.name));
+    if let Some(wanted) = wanted.filter(|wanted| address.label() != Some(wanted)) {
+        let label = address.label().unwrap_or_default();
+        let removal = removal(expected, address, &link.name);
+        return State::Partial(format!("{address} on {} has the label {label}, expected {wanted}: {removal}", link.name));
+    }
+    if let Some(trouble) = link.trouble().filter(|_| expected.check_link && !link.is_loopback) {
+        return State::Failed(format!("{} {trouble}", link.name));
+    }
+    if address.is_duplicate() {
+        let name = &link.name;
+        return State::Failed(format!(
+            "another machine on the network of {name} has {}: duplicate address detection failed",
+            address.ip
+        ));
+    }
+    if address.is_tentative() {
+        return State::Degraded(format!("{} on {}: duplicate address detection has not ended", address.ip, link.name));
+    }
+    State::Running
+}
+
+/// The name of a link by its number; the number when it is gone.
+///
+/// # Errors
+/// The kernel can not be asked.
+pub fn name_of(netlink: &mut Netlink, index: u32) -> Result<String, KernelError> {
+    Ok(Link::by_index(netlink, index)?.map_or_else(|| format!("nic {index}"), |link| link.name))
+}
+
+/// The command that takes the address away.
+fn removal(expected: &Expected, address: &Address, on: &str) -> String {
+    let namespace = expected.namespace.as_ref().map(|name| format!("-n {name} ")).unwrap_or_default();
+    format!("ip {namespace}address del {address} dev {on}")
+}
