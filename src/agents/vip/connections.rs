@@ -3,7 +3,6 @@
 //! The directory may be on a file system that hangs, and the program that carries the list over may take its time, so all of that is
 //! done in background processes.
 
-use std::fs::File;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -16,7 +15,7 @@ use crate::kernel::attr::Root;
 use crate::kernel::error::KernelError;
 use crate::kernel::exec::Tool;
 use crate::kernel::net::connection::{self, Connection};
-use crate::kernel::net::namespace;
+use crate::kernel::net::namespace::Home;
 use crate::kernel::net::netlink::Netlink;
 use crate::kernel::net::tickle::Tickler;
 use crate::kernel::process::keep;
@@ -62,7 +61,7 @@ impl Remembering {
     ///
     /// # Errors
     /// The connections can not be listed, or no further process.
-    pub fn remember(&self, cx: &Context, ip: IpAddr, home: Option<&File>) -> Result<Option<Started>, OcfError> {
+    pub fn remember(&self, cx: &Context, ip: IpAddr, home: Option<&Home>) -> Result<Option<Started>, OcfError> {
         let Some(dir) = &self.dir else { return Ok(None) };
         let connections = connection::established(ip, &self.ports)?;
         let list = connections.iter().map(Connection::to_string).collect::<Vec<_>>().join("\n");
@@ -77,9 +76,7 @@ impl Remembering {
             let done = save(&root, &dir, &name, &list).and_then(|path| {
                 report.done();
                 // The other node is reached from where the cluster is.
-                if let Some(e) = home.and_then(|home| namespace::back(&home).err()) {
-                    tracing::warn!("network namespace of the cluster: {e}");
-                }
+                home.as_ref().map_or(Ok(()), Home::go_back)?;
                 sync.map_or(Ok(()), |words| carry_over(&root, &words, &path))
             });
             match done.and_then(|()| saved.write(list.as_bytes())) {

@@ -12,7 +12,6 @@ mod stop;
 mod values;
 
 use std::cell::{Cell, OnceCell};
-use std::fs::File;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use self::start::Start;
 use self::values::{Broadcast, OnDuplicate};
 use crate::kernel::net::announce::Form;
 use crate::kernel::net::link::{Link, MAX_NAME};
-use crate::kernel::net::namespace;
+use crate::kernel::net::namespace::{self, Home};
 use crate::kernel::net::netlink::Netlink;
 use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
@@ -78,7 +77,7 @@ struct Vip {
     /// Parameters that do nothing here and were set all the same.
     obsolete: Vec<&'static str>,
     /// The network namespace of the cluster, once another one has been entered.
-    home: OnceCell<File>,
+    home: OnceCell<Home>,
     /// Whether a stop has taken away all that there was.
     is_swept: Cell<bool>,
 }
@@ -187,10 +186,7 @@ impl Vip {
     fn enter(&self, cx: &Context, name: Option<&str>) -> Result<bool, OcfError> {
         match (name, self.home.get()) {
             (None, None) => Ok(true),
-            (None, Some(home)) => {
-                let wrong = |e| OcfError::new(Code::Generic, format_args!("network namespace of the cluster: {e}"));
-                namespace::back(home).map(|()| true).map_err(wrong)
-            }
+            (None, Some(home)) => Ok(home.go_back().map(|()| true)?),
             (Some(name), _) => match namespace::enter(cx.root, name)? {
                 Some(home) => {
                     // The first one is the cluster's.
@@ -235,10 +231,14 @@ impl Agent for Vip {
         let ip = self.sound()?;
         let seen = self.look(cx, ip, &self.expected(Record::load(cx).as_ref()))?;
         let (State::Running, Some((_, link))) = (&seen.state, &seen.right) else { return Ok(seen.state) };
+        let doubt = health::doubt(cx, link)?;
         if !cx.env.is_probe() {
-            let refreshed = self.announcing.again(cx, ip, link, self.announcing.refresh);
+            // What failed is tried again, so that the doubt goes away when it works.
+            let has_failed = announce::background(cx).failure().is_some();
+            let count = if has_failed { self.announcing.count } else { self.announcing.refresh };
+            let announced = self.announcing.again(cx, ip, link, count);
             let remembered = self.remembering.remember(cx, ip, self.home.get());
-            for e in [refreshed.err(), remembered.err()].into_iter().flatten() {
+            for e in [announced.err(), remembered.err()].into_iter().flatten() {
                 tracing::warn!("{e}");
             }
         }
@@ -250,7 +250,7 @@ impl Agent for Vip {
                 });
             }
         }
-        Ok(health::doubt(cx, link)?.map_or(State::Running, State::Degraded))
+        Ok(doubt.map_or(State::Running, State::Degraded))
     }
 
     fn presence(&self, cx: &Context) -> Result<State, OcfError> {

@@ -80,8 +80,8 @@ pub fn established(ip: IpAddr, ports: &[u16]) -> Result<Vec<Connection>> {
 }
 
 /// Ends every TCP connection with the local address `ip`, in whatever state, and says how many there were: its owner reads
-/// `ECONNABORTED`, and the peer is told by a reset as long as the address is here. Who listens goes on, and `TIME_WAIT` is left
-/// alone.
+/// `ECONNABORTED`. The peer is told by a reset; over IPv4 only as long as the address is here, over IPv6 even afterwards. Who listens
+/// goes on, and `TIME_WAIT` is left alone.
 ///
 /// # Errors
 /// The kernel does not show them (`ENOENT`), can not do it (`EOPNOTSUPP`), or it is not allowed (`CAP_NET_ADMIN`). The others are

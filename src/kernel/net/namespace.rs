@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -18,34 +18,50 @@ pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() < 256 && !name.contains(['/', '\0']) && name != "." && name != ".."
 }
 
+/// The namespace that a thread comes from.
+#[derive(Debug)]
+pub struct Home(File);
+
 /// Puts this thread into the namespace `name`; the one that it comes from, or `None` when there is none of that name.
 ///
 /// # Errors
 /// It may not be entered, or is none.
-pub fn enter(root: &Root, name: &str) -> Result<Option<File>> {
+pub fn enter(root: &Root, name: &str) -> Result<Option<Home>> {
     let path = root.path(DIRECTORY).join(name);
     let wrong = |e: io::Error| KernelError::new("enter network namespace", &path, e);
     let home = running_proc().path().join("self/ns/net");
     let home = File::open(&home).map_err(|e| KernelError::new("open", &home, e))?;
     match File::open(&path) {
-        Ok(file) => back(&file).map(|()| Some(home)).map_err(wrong),
+        Ok(file) => go(&file).map(|()| Some(Home(home))).map_err(wrong),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(wrong(e)),
     }
 }
 
-/// Whether there is one of this name.
-///
-/// # Errors
-/// It can not be told.
-pub fn exists(root: &Root, name: &str) -> Result<bool> {
-    root.dir(DIRECTORY).dir(name).exists()
+impl Home {
+    /// Puts this thread back into it.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn go_back(&self) -> Result<()> {
+        go(&self.0).map_err(|e| KernelError::new("go back to", "the network namespace of the cluster", e))
+    }
+
+    /// One more handle to it.
+    ///
+    /// # Errors
+    /// No further file.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
 }
 
-/// Puts this thread back into the namespace that [`enter`] gave.
-///
-/// # Errors
-/// The kernel refuses.
-pub fn back(home: &File) -> io::Result<()> {
-    Ok(setns(home.as_fd(), CloneFlags::CLONE_NEWNET)?)
+impl AsRawFd for Home {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+fn go(namespace: &File) -> io::Result<()> {
+    Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?)
 }
