@@ -1,84 +1,17 @@
 #!/usr/bin/env python3
-"""Runs in the guest: measures all contestants in turns and prints the figures as one JSON object. Progress goes to stderr."""
+"""LIO, in the guest: measures all contestants in turns and prints the figures as one JSON object. Progress goes to stderr."""
 
 import argparse
 import json
 import os
 import platform
-import re
-import statistics
 import subprocess
 import sys
-import tempfile
 
-import config
+import lio_config as config
+from measure import HERE, OCF, PATH, Call, add, agents, environment, median, say
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = "/sys/kernel/config/target"
-OCF = "/usr/lib/ocf"
-TIMEOUT = 900  # seconds; Pacemaker's time limit as our agent sees it, too
-
-
-def say(text):
-    print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
-def environment(instance, agent, **params):
-    """What Pacemaker puts into an agent's environment."""
-    env = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LC_ALL": "C",
-        "OCF_ROOT": OCF,
-        "OCF_RA_VERSION_MAJOR": "1",
-        "OCF_RA_VERSION_MINOR": "1",
-        "OCF_RESOURCE_INSTANCE": instance,
-        "OCF_RESOURCE_TYPE": agent,
-        "OCF_RESKEY_CRM_meta_timeout": str(TIMEOUT * 1000),
-        "HA_LOGFACILITY": "none",
-    }
-    env.update({f"OCF_RESKEY_{name}": str(value) for name, value in params.items()})
-    return env
-
-
-class Call:
-    """One program with its arguments and environment."""
-
-    def __init__(self, command, env=None):
-        self.command = command
-        self.env = env or {"PATH": os.environ["PATH"], "LC_ALL": "C"}
-
-    def measure(self, count=1):
-        """Wall and CPU time in seconds, peak memory in KiB."""
-        ran = subprocess.run(
-            [f"{HERE}/bench_driver", str(count), *self.command],
-            env=self.env, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT, text=True,
-        )
-        wall, cpu, memory, failures = map(int, ran.stdout.split())
-        if failures:
-            sys.exit(f"{ran.stderr}bench: {failures} of {count} runs failed: {' '.join(self.command)}")
-        return {"wall": wall / 1e6, "cpu": cpu / 1e6, "memory": memory}
-
-    def trace(self):
-        """Processes, execs and system calls, as strace sees them."""
-        with tempfile.NamedTemporaryFile("r") as out:
-            subprocess.run(["strace", "-f", "-qq", "-o", out.name, *self.command], env=self.env, stdout=subprocess.DEVNULL, check=True)
-            lines = out.read().splitlines()
-        calls = [line.split(None, 1) for line in lines if "resumed>" not in line and not re.match(r"\d+\s+[-+]{3}", line)]
-        execs = sum(1 for _, text in calls if text.startswith("execve(") and "ENOENT" not in text)
-        return {"processes": len({pid for pid, _ in calls}), "execs": execs - 1, "calls": len(calls) - 1}
-
-
-def add(figures):
-    """One contestant of several agents: times add up, memory is that of the greatest."""
-    total = dict.fromkeys(figures[0], 0)
-    for one in figures:
-        for key, value in one.items():
-            total[key] = max(total[key], value) if key == "memory" else total[key] + value
-    return total
-
-
-def agents(calls, do=Call.measure):
-    return add([do(call) for call in calls])
 
 
 class Ours:
@@ -199,10 +132,6 @@ def start_and_stop(name, contestants, runs, monitors):
     return taken
 
 
-def median(taken):
-    return {key: statistics.median(run[key] for run in taken) for key in taken[0]} | {"runs": len(taken)}
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--layouts", default="4x4 64x16 250x16")
@@ -211,7 +140,7 @@ def main():
     parser.add_argument("--only", default="", help="contestants, separated by commas")
     parser.add_argument("--skip", default="", help="WHO:LAYOUT,...")
     options = parser.parse_args()
-    os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    os.environ["PATH"] = PATH
     sizes = options.layouts.split()
     files = {}
     make_devices(max(layout(size)[0] for size in sizes))

@@ -1,19 +1,12 @@
 #!/usr/bin/env python3
-"""Makes markdown of what guest.py measured: report.py RESULT.json BINARY ACCELERATOR"""
+"""Makes markdown of what lio.py measured: report_lio.py RESULT.json BINARY ACCELERATOR"""
 
 import json
 import os
 import sys
 
-
-
-
-def seconds(value):
-    return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"
-
-
-def ratio(value):
-    return f"{value:.2f} ×" if value < 10 else f"{value:.0f} ×"
+from tables import mebibytes, ratio, seconds
+from tables import targets as print_targets
 
 
 def cell(figures, ours):
@@ -42,7 +35,7 @@ def main():
     for size, taken in result["layouts"].items():
         for action in ("start", "stop"):
             cells = [
-                f"{taken[who][action]['memory'] / 1024:.1f} MiB, {seconds(taken[who][action]['cpu'])}" if who in taken else "–"
+                f"{mebibytes(taken[who][action]['memory'])}, {seconds(taken[who][action]['cpu'])}" if who in taken else "–"
                 for who in ("ours", "floor", "targetctl")
             ]
             print(f"| {size.replace('x', ' × ')} | {action} | {' | '.join(cells)} |")
@@ -57,13 +50,9 @@ def main():
         if who in result["monitor"]:
             m = result["monitor"][who]
             print(f"| {name} | {m['wall'] * 1e3:.1f} ms | {m['cpu'] * 1e3:.1f} ms | {m['processes']} | {m['execs']} | {m['calls']} | "
-                  f"{m['memory'] / 1024:.1f} MiB |")
+                  f"{mebibytes(m['memory'])} |")
     print(f"\nThe binary: {os.path.getsize(binary) / (1 << 20):.2f} MiB, static.\n")
-    print("| target | measured | |")
-    print("|---|---|---|")
-    for text, value, met in targets(result, os.path.getsize(binary)):
-        print(f"| {text} | {value} | {'reached' if met else '**missed**'} |")
-
+    print_targets(targets(result, os.path.getsize(binary)))
 
 
 def targets(result, size):
@@ -77,7 +66,7 @@ def targets(result, size):
             if luns * acls >= 1000 and "floor" in taken:
                 value = ours["wall"] / taken["floor"][action]["wall"]
                 rows.append((f"{label} {action} within 1.3 × the floor", ratio(value), value <= 1.3))
-            rows.append((f"{label} {action} in 5 MiB", f"{ours['memory'] / 1024:.1f} MiB", ours["memory"] <= 5 << 10))
+            rows.append((f"{label} {action} in 5 MiB", mebibytes(ours["memory"]), ours["memory"] <= 5 << 10))
         if name == "64x16" and "targetctl" in taken:
             value = taken["targetctl"]["start"]["wall"] / taken["ours"]["start"]["wall"]
             rows.append((f"{label} start 10 × faster than targetctl", ratio(value), value >= 10))
