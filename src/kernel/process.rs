@@ -247,12 +247,23 @@ fn settle_in(setup: Setup, parent: Pid) -> io::Result<()> {
     Ok(())
 }
 
-/// Closes the file descriptors from `first` to `last`; on Linux before 5.9, which lacks the call, they stay open.
+/// Closes the file descriptors from `first` to `last`.
 fn close_range(first: u32, last: u32) {
-    if first <= last {
-        // SAFETY: only called in a forked child that ends with `end_now`: no owner of one of these files runs its destructor, and
-        // the caller keeps the one that is still used.
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if first > last {
+        return;
+    }
+    // SAFETY: only called in a forked child that ends with `end_now`: no owner of one of these files runs its destructor, and
+    // the caller keeps the ones that are still used.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == 0 {
+        return;
+    }
+    // Linux before 5.9 lacks the call.
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers: Vec<RawFd> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in numbers.into_iter().filter(|fd| u32::try_from(*fd).is_ok_and(|fd| (first..=last).contains(&fd))) {
+        // SAFETY: as above.
+        unsafe { libc::close(fd) };
     }
 }
 

@@ -38,11 +38,13 @@ impl Record {
     /// # Errors
     /// It is there and can not be read.
     pub fn load(cx: &Context) -> Result<Option<Self>, OcfError> {
-        Ok(Self::parse(StateFile::new(cx, "LIO", "record").read()?))
+        Ok(Self::parse(StateFile::new(cx, "LIO", "record").read()?, cx.env.instance()))
     }
 
-    fn parse(text: Option<String>) -> Option<Self> {
-        let parse = |text: String| serde_json::from_str(&text).inspect_err(|e| tracing::warn!("a record is ignored: {e}")).ok();
+    fn parse(text: Option<String>, whose: &str) -> Option<Self> {
+        let parse = |text: String| {
+            serde_json::from_str(&text).inspect_err(|e| tracing::warn!("the record of {whose} is ignored: {e}")).ok()
+        };
         let says_something = |r: &Self| !r.inventory.targets.is_empty() || !r.inventory.backstores.is_empty();
         text.and_then(parse).filter(says_something)
     }
@@ -105,7 +107,7 @@ impl Claims {
         for name in dir.entries()?.into_iter().map(|e| e.name) {
             let instance = name.strip_prefix("ocf-san.LIO-").and_then(|n| n.strip_suffix(".record"));
             let Some(instance) = instance.filter(|instance| *instance != own) else { continue };
-            let record = Record::parse(dir.read_opt(&name).ok().flatten()).unwrap_or_default();
+            let record = Record::parse(dir.read_opt(&name).ok().flatten(), instance).unwrap_or_default();
             let is_young = now.saturating_sub(record.since) < BUILDING;
             let is_live = |t: &lio::inventory::Target| lio.target(&t.iqn).exists().unwrap_or(true);
             if is_young || record.inventory.targets.iter().any(is_live) {

@@ -8,7 +8,6 @@ use super::background::{Background, Report, Started};
 use crate::kernel::error::KernelError;
 use crate::kernel::net::address::Address;
 use crate::kernel::net::announce::{Announcer, Form};
-use crate::kernel::net::hw::HwLink;
 use crate::kernel::net::link::Link;
 use crate::kernel::net::netlink::Netlink;
 use crate::ocf::error::OcfError;
@@ -38,9 +37,10 @@ impl Announcing {
     /// # Errors
     /// No further process.
     pub fn after_start(&self, cx: &Context, ip: IpAddr, link: &Link) -> Result<(), OcfError> {
-        let first = self.burst(self.count, Duration::ZERO);
-        let second_begins = SECOND_BURST.max(first.last().copied().unwrap_or_default() + self.interval);
-        let second = self.burst(self.count, second_begins);
+        let now = Instant::now();
+        let first = self.burst(self.count, now);
+        let last = first.last().copied().unwrap_or(now);
+        let second = self.burst(self.count, (now + SECOND_BURST).max(last + self.interval));
         if let Some(started) = self.begin(cx, ip, link, first, second)? {
             if self.is_waited_for && !started.is_done_by(cx.deadline.share(0.7)) {
                 tracing::warn!("{ip}: the first announcements are still being sent");
@@ -55,13 +55,14 @@ impl Announcing {
     /// No further process.
     pub fn again(&self, cx: &Context, ip: IpAddr, link: &Link, count: u32) -> Result<(), OcfError> {
         if count > 0 && background(cx).alive().is_none() {
-            self.begin(cx, ip, link, self.burst(count, Duration::ZERO), Vec::new())?;
+            self.begin(cx, ip, link, self.burst(count, Instant::now()), Vec::new())?;
         }
         Ok(())
     }
 
-    fn burst(&self, count: u32, begins: Duration) -> Vec<Duration> {
-        (0..count).map(|n| begins.saturating_add(self.interval.saturating_mul(n))).collect()
+    /// The first at once, the others one interval apart.
+    fn burst(&self, count: u32, begins: Instant) -> Vec<Instant> {
+        (0..count).map(|n| begins + self.interval * n).collect()
     }
 
     fn begin(
@@ -69,23 +70,27 @@ impl Announcing {
         cx: &Context,
         ip: IpAddr,
         link: &Link,
-        first: Vec<Duration>,
-        second: Vec<Duration>,
+        first: Vec<Instant>,
+        second: Vec<Instant>,
     ) -> Result<Option<Started>, OcfError> {
         let background = background(cx);
-        background.end();
-        if !link.can_be_asked() {
+        if !background.end() || !link.can_be_asked() {
             return Ok(None);
         }
         let is_router = ip.is_ipv6() && forwards(cx, &link.name);
-        let (hw, form) = (link.hw.clone(), self.form);
-        background
-            .start(Vec::new(), move |report| {
-                if let Err(e) = announce(ip, &hw, form, is_router, &first, &second, report) {
-                    report.failed(&format!("announcing {ip} failed: {e}"));
+        let (index, form) = (link.hw.index, self.form);
+        let body = move |report: &mut Report| {
+            let mut announced = Ok(());
+            for burst in [first, second] {
+                announced = announce(ip, index, form, is_router, &burst);
+                if announced.is_err() {
+                    break;
                 }
-            })
-            .map(Some)
+                report.done();
+            }
+            report.conclude(announced.map_err(|e| format!("announcing {ip} failed: {e}")));
+        };
+        background.start(Vec::new(), body).map(Some)
     }
 }
 
@@ -95,45 +100,56 @@ pub fn background(cx: &Context) -> Background {
     Background::new(cx, "announcer")
 }
 
-/// Announces at these moments from now, as long as the address is on the link. A burst of which nothing could be sent is a failure.
-fn announce(
-    ip: IpAddr,
-    link: &HwLink,
-    form: Form,
-    is_router: bool,
-    first: &[Duration],
-    second: &[Duration],
-    report: &mut Report,
-) -> Result<(), KernelError> {
-    let begun = Instant::now();
-    let announcer = Announcer::open(ip, link, form, is_router)?;
+/// Announces at these moments from now, as long as the address is on the link. That nothing at all could be sent is a failure.
+fn announce(ip: IpAddr, index: u32, form: Form, is_router: bool, moments: &[Instant]) -> Result<(), KernelError> {
     let mut netlink = Netlink::route()?;
-    for burst in [first, second] {
-        let (mut is_sent, mut failure) = (false, None);
-        for moment in burst {
-            sleep(moment.saturating_sub(begun.elapsed()));
-            if !is_there(&mut netlink, ip, link.index)? {
-                return Ok(());
-            }
-            match announcer.announce() {
-                Ok(()) => is_sent = true,
-                Err(e) => failure = Some(e),
-            }
+    let (mut announcer, mut is_sent, mut failure) = (None, false, None);
+    for moment in moments {
+        sleep(moment.saturating_duration_since(Instant::now()));
+        match whereabouts(&mut netlink, ip, index)? {
+            Whereabouts::Gone => return Ok(()),
+            Whereabouts::NotYetOurs => continue,
+            Whereabouts::Here => {}
         }
-        match failure {
-            Some(e) if !is_sent => return Err(e),
-            _ => report.done(),
+        if announcer.is_none() {
+            // As it is now: a bond takes the hardware address of another link when one is lost.
+            let Some(link) = Link::by_index(&mut netlink, index)? else { return Ok(()) };
+            announcer = Some(Announcer::open(ip, &link.hw, form, is_router)?);
+        }
+        match announcer.as_ref().map_or(Ok(()), Announcer::announce) {
+            Ok(()) => is_sent = true,
+            Err(e) => failure = Some(e),
         }
     }
-    Ok(())
+    match failure {
+        Some(e) if !is_sent => Err(e),
+        _ => Ok(()),
+    }
 }
 
-/// Whether the address is on the link still: nobody speaks for an address that he does not have any more.
+/// What an address is to the link that it was put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// It is there and can be spoken for.
+    Here,
+    /// The kernel has not found out yet whether another machine has it.
+    NotYetOurs,
+    /// It is not there, or another machine has it.
+    Gone,
+}
+
+/// Where the address is now: nobody speaks for an address that he does not have any more.
 ///
 /// # Errors
 /// The kernel can not be asked.
-pub fn is_there(netlink: &mut Netlink, ip: IpAddr, index: u32) -> Result<bool, KernelError> {
-    Ok(Address::find(netlink, ip)?.iter().any(|address| address.index() == index && !address.is_duplicate()))
+pub fn whereabouts(netlink: &mut Netlink, ip: IpAddr, index: u32) -> Result<Whereabouts, KernelError> {
+    let found = Address::find(netlink, ip)?.into_iter().find(|address| address.index() == index);
+    Ok(match found {
+        Some(address) if address.is_duplicate() => Whereabouts::Gone,
+        Some(address) if address.is_tentative() => Whereabouts::NotYetOurs,
+        Some(_) => Whereabouts::Here,
+        None => Whereabouts::Gone,
+    })
 }
 
 /// Whether this machine is a router on that link, as its neighbours must be told.

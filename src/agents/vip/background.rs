@@ -2,11 +2,12 @@
 //! so that a stop finds and ends it, and no second one is put beside one that hangs.
 
 use std::os::fd::{AsFd, RawFd};
+use std::panic;
 use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::kernel::identity::{Alive, Identity};
-use crate::kernel::process::{Child, PipeEnd, Setup, keep, pipe, wait_readable};
+use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep, pipe, wait_readable};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 use crate::ocf::state_file::StateFile;
@@ -16,7 +17,10 @@ const DEATH: Duration = Duration::from_millis(200);
 
 /// One of the background processes of this resource, by what it does. Naming it touches nothing.
 pub struct Background {
-    file: StateFile,
+    /// Which process it is.
+    who: StateFile,
+    /// Why the last one failed; stays until one succeeds.
+    failure: StateFile,
 }
 
 /// A background process, as seen by the one that started it.
@@ -34,7 +38,7 @@ impl Started {
 
 /// What a background process says of itself.
 pub struct Report<'a> {
-    file: &'a StateFile,
+    failure: &'a StateFile,
     done: Option<PipeEnd>,
 }
 
@@ -44,11 +48,16 @@ impl Report<'_> {
         self.done = None;
     }
 
-    /// It has failed: monitors say so until the next one starts.
-    pub fn failed(&self, why: &str) {
-        tracing::warn!("{why}");
-        let why = why.replace('\n', " ");
-        if let Err(e) = self.file.write(format!("0 0\n{why}\n").as_bytes()) {
+    /// How it went: monitors tell of a failure until a later process succeeds.
+    pub fn conclude(&self, result: Result<(), String>) {
+        let noted = match result {
+            Ok(()) => self.failure.remove(),
+            Err(why) => {
+                tracing::warn!("{why}");
+                self.failure.write(why.replace('\n', " ").as_bytes())
+            }
+        };
+        if let Err(e) = noted {
             tracing::warn!("{e}");
         }
     }
@@ -58,7 +67,7 @@ impl Background {
     /// The one that does `what`: a plain word.
     #[must_use]
     pub fn new(cx: &Context, what: &str) -> Self {
-        Self { file: StateFile::new(cx, "VIP", what) }
+        Self { who: StateFile::new(cx, "VIP", what), failure: StateFile::new(cx, "VIP", &format!("{what}-failure")) }
     }
 
     /// Starts it with the open files `kept`; one of the same name should have been ended before. Must be called from a process with one
@@ -70,51 +79,66 @@ impl Background {
         let wrong = |e: std::io::Error| OcfError::new(Code::Generic, format_args!("no further process: {e}"));
         let (done, in_child) = pipe().map_err(wrong)?;
         kept.extend(keep(&in_child));
+        let (go, not_yet) = pipe().map_err(wrong)?;
+        kept.extend(keep(&go));
         let setup = Setup { keep: kept, ..Setup::default() };
-        let file = self.file.clone();
+        let (who, failure) = (self.who.clone(), self.failure.clone());
         let child = Child::fork(setup, move || {
-            let mut report = Report { file: &file, done: Some(in_child) };
-            body(&mut report);
+            // The worker's would write to a pipe that this process does not have.
+            panic::set_hook(Box::new(|info| {
+                tracing::error!("internal error: {info}");
+                end_now(PANICKED);
+            }));
+            // Or one that is done at once would be written down after it has ended.
+            let _ = wait_readable(go.as_fd(), Deadline::after(DEATH));
+            body(&mut Report { failure: &failure, done: Some(in_child) });
+            if let Err(e) = who.remove() {
+                tracing::warn!("{e}");
+            }
         });
         let child = child.map_err(wrong)?;
         // By the parent, so that it is there when the next action looks.
         let identity = Identity::of(child.pid()).map_err(wrong)?;
-        if let Err(e) = self.file.write(format!("{} {}\n", identity.pid, identity.start).as_bytes()) {
+        if let Err(e) = self.who.write(format!("{} {}", identity.pid, identity.start).as_bytes()) {
             tracing::warn!("{e}");
         }
+        drop(not_yet);
         Ok(Started { done })
-    }
-
-    fn text(&self) -> String {
-        self.file.read().ok().flatten().unwrap_or_default()
     }
 
     /// The one that is running, if so.
     #[must_use]
     pub fn alive(&self) -> Option<Alive> {
-        let text = self.text();
-        let mut words = text.lines().next()?.split(' ').map(str::parse);
-        let (pid, start) = (words.next()?.ok()?, words.next()?.ok()?);
-        let pid = i32::try_from(pid).ok().filter(|pid| *pid > 0)?;
-        Identity { pid, start }.alive()
+        let text = self.who.read().ok().flatten()?;
+        let (pid, start) = text.split_once(' ')?;
+        Identity { pid: pid.parse().ok()?, start: start.parse().ok()? }.alive()
     }
 
     /// Why the last one failed, if it did.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        self.text().lines().nth(1).map(str::to_owned)
+        self.failure.read().ok().flatten()
     }
 
-    /// Ends it and forgets it.
-    pub fn end(&self) {
+    /// Forgets that the last one failed.
+    pub fn forgive(&self) {
+        if let Err(e) = self.failure.remove() {
+            tracing::warn!("{e}");
+        }
+    }
+
+    /// Ends it; whether there is none any more. One that hangs in the kernel stays known, so that nobody puts a second one beside it.
+    pub fn end(&self) -> bool {
         if let Some(alive) = self.alive() {
             alive.kill();
             if !alive.ends_by(Deadline::after(DEATH)) {
                 tracing::warn!("a background process hangs in the kernel");
+                return false;
             }
         }
-        if let Err(e) = self.file.remove() {
+        if let Err(e) = self.who.remove() {
             tracing::warn!("{e}");
         }
+        true
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::announce::is_there;
+use super::announce::{Whereabouts, whereabouts};
 use super::background::{Background, Report, Started};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -57,7 +57,7 @@ fn saved(cx: &Context) -> StateFile {
 }
 
 impl Remembering {
-    /// Has the list saved if it has changed and nobody is at it. `home` is the network namespace of the cluster, if this is another one.
+    /// Has the list saved if it has changed and nobody is at it, or for the last time, with [`Remembering::start_over`] before. `home` is the network namespace of the cluster, if this is another one.
     ///
     /// # Errors
     /// The connections can not be listed, or no further process.
@@ -79,10 +79,8 @@ impl Remembering {
                 home.as_ref().map_or(Ok(()), Home::go_back)?;
                 sync.map_or(Ok(()), |words| carry_over(&root, &words, &path))
             });
-            match done.and_then(|()| saved.write(list.as_bytes())) {
-                Ok(()) => {}
-                Err(e) => report.failed(&format!("connections are not remembered: {e}")),
-            }
+            let noted = done.and_then(|()| saved.write(list.as_bytes()));
+            report.conclude(noted.map_err(|e| format!("connections are not remembered: {e}")));
         };
         saver(cx).start(kept, body).map(Some)
     }
@@ -93,12 +91,16 @@ impl Remembering {
     /// No further process.
     pub fn wake(&self, cx: &Context, ip: IpAddr, index: u32) -> Result<(), OcfError> {
         let Some(dir) = &self.dir else { return Ok(()) };
-        waker(cx).end();
+        if !waker(cx).end() {
+            return Ok(());
+        }
         let (root, dir, ports) = (cx.root.clone(), dir.clone(), self.ports.clone());
         let body = move |report: &mut Report| {
+            // What has happened once is no state of the resource.
             if let Err(e) = wake(&root, &dir, ip, index, &ports) {
-                report.failed(&format!("peers of {ip} are not woken up: {e}"));
+                tracing::error!("peers of {ip} are not woken up: {e}");
             }
+            report.done();
         };
         waker(cx).start(Vec::new(), body).map(drop)
     }
@@ -119,12 +121,12 @@ impl Remembering {
         }
     }
 
-    /// Has the next monitor save the list anew.
-    ///
-    /// # Errors
-    /// The directory is not writable.
-    pub fn start_over(cx: &Context) -> Result<(), OcfError> {
-        Ok(saved(cx).remove()?)
+    /// Has the next monitor save the list anew, whatever has become of it before.
+    pub fn start_over(cx: &Context) {
+        if let Err(e) = saved(cx).remove() {
+            tracing::warn!("{e}");
+        }
+        saver(cx).forgive();
     }
 }
 
@@ -155,8 +157,10 @@ fn wake(root: &Root, dir: &Path, ip: IpAddr, index: u32, ports: &[u16]) -> Resul
     let mut netlink = Netlink::route()?;
     for moment in MOMENTS {
         sleep(moment.saturating_sub(begun.elapsed()));
-        if !is_there(&mut netlink, ip, index)? {
-            return Ok(());
+        match whereabouts(&mut netlink, ip, index)? {
+            Whereabouts::Gone => return Ok(()),
+            Whereabouts::NotYetOurs => continue,
+            Whereabouts::Here => {}
         }
         // Who has come back already is left alone.
         let here = connection::established(ip, ports)?;

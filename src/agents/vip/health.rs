@@ -5,43 +5,52 @@ use std::time::Duration;
 
 use super::background::Background;
 use super::{announce, connections};
+use crate::kernel::error::KernelError;
 use crate::kernel::net::duplicate::find_duplicate;
 use crate::kernel::net::link::Link;
 use crate::kernel::net::netlink::Netlink;
-use crate::ocf::error::OcfError;
 use crate::ocf::run::Context;
 
 /// How long a deep monitor looks for another owner.
 const PROBING: Duration = Duration::from_secs(2);
 
 /// What is worth a look although the address serves: a bond, or one below a VLAN, that has lost a link; a background process that failed.
-///
-/// # Errors
-/// The kernel can not be asked.
-pub fn doubt(cx: &Context, link: &Link) -> Result<Option<String>, OcfError> {
+/// That a link can not be looked at is logged: the address was found to be right.
+#[must_use]
+pub fn doubt(cx: &Context, link: &Link) -> Option<String> {
+    let lost = lost_slave(link).unwrap_or_else(|e| {
+        tracing::warn!("{e}");
+        None
+    });
+    lost.or_else(|| [announce::background(cx), connections::saver(cx)].iter().find_map(Background::failure))
+}
+
+fn lost_slave(link: &Link) -> Result<Option<String>, KernelError> {
     let below = match link.lower.filter(|_| !link.is_bond && !link.is_loopback) {
         Some(index) => Link::by_index(&mut Netlink::route()?, index)?,
         None => None,
     };
-    let bond = if link.is_bond { Some(link) } else { below.as_ref().filter(|link| link.is_bond) };
-    if let Some(bond) = bond {
-        if let Some(slave) = bond.slaves(&mut Netlink::route()?)?.into_iter().find(|slave| !slave.is_up) {
-            return Ok(Some(format!("{} of {} is down", slave.name, bond.name)));
-        }
-    }
-    let all = [announce::background(cx), connections::saver(cx), connections::waker(cx)];
-    Ok(all.iter().find_map(Background::failure))
+    let Some(bond) = [Some(link), below.as_ref()].into_iter().flatten().find(|link| link.is_bond) else { return Ok(None) };
+    let down = bond.slaves(&mut Netlink::route()?)?.into_iter().find(|slave| !slave.is_up);
+    Ok(down.map(|slave| format!("{} of {} is down", slave.name, bond.name)))
 }
 
-/// Which other machine has the address too, if one answers.
-///
-/// # Errors
-/// The network can not be asked.
-pub fn duplicate(cx: &Context, ip: IpAddr, link: &Link) -> Result<Option<String>, OcfError> {
+/// Which other machine has the address too, if one answers. That the network can not be asked is logged: it is no failure of the
+/// address.
+#[must_use]
+pub fn duplicate(cx: &Context, ip: IpAddr, link: &Link) -> Option<String> {
     if !link.can_be_asked() {
-        return Ok(None);
+        return None;
     }
-    let own = Link::addresses(&mut Netlink::route()?)?;
-    let other = find_duplicate(ip, &link.hw, &own, cx.deadline.share(0.5).within(PROBING))?;
-    Ok(other.map(|other| format!("{other} on the network of {} answers for {ip} too", link.name)))
+    let ask = || {
+        let own = Link::addresses(&mut Netlink::route()?)?;
+        find_duplicate(ip, &link.hw, &own, cx.deadline.share(0.5).within(PROBING))
+    };
+    match ask() {
+        Ok(other) => other.map(|other| format!("{other} on the network of {} answers for {ip} too", link.name)),
+        Err(e) => {
+            tracing::warn!("{e}");
+            None
+        }
+    }
 }

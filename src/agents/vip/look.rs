@@ -43,7 +43,7 @@ impl Seen {
 /// # Errors
 /// The kernel can not be asked, or its answer not be read.
 pub fn look(netlink: &mut Netlink, ip: IpAddr, expected: &Expected) -> Result<Seen, KernelError> {
-    let found = Address::find(netlink, ip)?;
+    let found = find(netlink, ip, expected.nic.as_deref())?;
     let Some(first) = found.first() else { return Ok(Seen::new(State::Stopped)) };
     let link = match &expected.nic {
         Some(name) => Link::by_name(netlink, name)?,
@@ -54,7 +54,7 @@ pub fn look(netlink: &mut Netlink, ip: IpAddr, expected: &Expected) -> Result<Se
     if let Some(wrong) = found.iter().find(|address| right != Some(*address)) {
         let is_elsewhere = link.as_ref().is_none_or(|link| link.hw.index != wrong.index());
         let on = if is_elsewhere {
-            name_of(netlink, wrong.index())?
+            name_of(netlink, wrong.index())
         } else {
             link.as_ref().map(|l| l.name.clone()).unwrap_or_default()
         };
@@ -93,12 +93,24 @@ fn state(address: &Address, link: &Link, expected: &Expected) -> State {
     State::Running
 }
 
-/// The name of a link by its number; the number when it is gone.
+/// Where `ip` is. A link-local address is only looked for on its own link: each link can have the same one.
 ///
 /// # Errors
-/// The kernel can not be asked.
-pub fn name_of(netlink: &mut Netlink, index: u32) -> Result<String, KernelError> {
-    Ok(Link::by_index(netlink, index)?.map_or_else(|| format!("nic {index}"), |link| link.name))
+/// The kernel can not be asked, or its answer not be read.
+pub fn find(netlink: &mut Netlink, ip: IpAddr, nic: Option<&str>) -> Result<Vec<Address>, KernelError> {
+    let mut found = Address::find(netlink, ip)?;
+    if let (IpAddr::V6(six), Some(nic), false) = (ip, nic, found.is_empty()) {
+        if six.is_unicast_link_local() {
+            let link = Link::by_name(netlink, nic)?;
+            found.retain(|address| link.as_ref().is_some_and(|link| link.hw.index == address.index()));
+        }
+    }
+    Ok(found)
+}
+
+/// The name of a link by its number, for a human; the number when it can not be told.
+pub fn name_of(netlink: &mut Netlink, index: u32) -> String {
+    Link::by_index(netlink, index).ok().flatten().map_or_else(|| format!("nic {index}"), |link| link.name)
 }
 
 /// The command that takes the address away.

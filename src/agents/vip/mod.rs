@@ -2,6 +2,7 @@
 
 mod announce;
 mod background;
+mod checks;
 mod connections;
 mod health;
 mod look;
@@ -22,8 +23,8 @@ use self::record::Record;
 use self::start::Start;
 use self::values::{Broadcast, OnDuplicate};
 use crate::kernel::net::announce::Form;
-use crate::kernel::net::link::{Link, MAX_NAME};
-use crate::kernel::net::namespace::{self, Home};
+use crate::kernel::net::link::Link;
+use crate::kernel::net::namespace::Home;
 use crate::kernel::net::netlink::Netlink;
 use crate::kernel::net::route;
 use crate::ocf::env::Params;
@@ -49,6 +50,7 @@ pub static VIP: AgentSpec = AgentSpec {
         ActionSpec::new("start", 20),
         ActionSpec::new("stop", 20),
         ActionSpec::new("monitor", 20).every(10).depth(0),
+        ActionSpec::new("monitor", 20).every(60).depth(10),
         ActionSpec::new("reload-agent", 20),
     ],
     build,
@@ -119,7 +121,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
         announcing: Announcing {
             interval: Duration::from_millis(params.get(&params::ARP_INTERVAL)?.0.into()),
             count: params.get(&params::ARP_COUNT)?.0,
-            refresh: params.get(&params::ARP_COUNT_REFRESH)?,
+            refresh: params.get(&params::ARP_COUNT_REFRESH)?.0,
             is_waited_for: params.opt(&params::ARP_BG)? == Some(false),
             form: match (has("-U"), has("-A")) {
                 (true, false) => Form::Request,
@@ -139,92 +141,70 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
 }
 
 impl Vip {
-    /// The address.
-    fn ip(&self) -> Result<IpAddr, OcfError> {
-        self.ip.as_ref().copied().map_err(|why| wrong("ip", why))
-    }
-
-    /// The address, if the parameters go together. What is wrong on every node is no state of the resource.
-    fn sound(&self) -> Result<IpAddr, OcfError> {
-        let ip = self.ip()?;
-        if ip.is_ipv4() && self.prefix.is_some_and(|prefix| prefix > 32) {
-            return Err(wrong("cidr_netmask", "more than 32 bits for an IPv4 address"));
-        }
-        if ip.is_ipv6() && self.is_mask {
-            return Err(wrong("cidr_netmask", "a netmask is IPv4's, IPv6 has a prefix length"));
-        }
-        if let (IpAddr::V6(six), None) = (ip, &self.nic) {
-            if six.is_unicast_link_local() {
-                return Err(wrong("nic", "not set, and every link has the network of a link-local address"));
-            }
-        }
-        if let (true, Some(label), Some(nic)) = (ip.is_ipv4(), &self.label, &self.nic) {
-            // A longer name is an alternative one, and the label goes with the link's own.
-            let is_too_long = nic.len() <= MAX_NAME && nic.len() + 1 + label.len() > MAX_NAME;
-            if is_too_long {
-                return Err(wrong("iflabel", format_args!("{nic}:{label} has more than {MAX_NAME} characters")));
-            }
-        }
-        if self.remembering.sync.is_some() && self.remembering.dir.is_none() {
-            return Err(wrong("sync_script", "there is nothing to carry over without tickle_dir"));
-        }
-        Ok(ip)
-    }
-
-    /// As [`Vip::sound`], of what only a start can get wrong.
-    fn startable(&self, cx: &Context) -> Result<IpAddr, OcfError> {
-        let ip = self.sound()?;
-        let clones = cx.env.get("OCF_RESKEY_CRM_meta_clone_max").and_then(|text| text.trim().parse().ok()).unwrap_or(1);
-        if clones > 1 {
-            return Err(OcfError::new(
-                Code::Configured,
-                "clone-max: a virtual address is on one node at a time and can not be cloned",
-            ));
-        }
-        if !self.obsolete.is_empty() {
-            tracing::warn!("{}: without effect here", self.obsolete.join(", "));
-        }
-        if ip.is_ipv6() && self.label.is_some() {
-            tracing::warn!("iflabel: without effect, IPv6 addresses have no labels");
-        }
-        Ok(ip)
-    }
-
-    /// Puts this thread into that network namespace; whether there is one of that name.
-    fn enter(&self, cx: &Context, name: Option<&str>) -> Result<bool, OcfError> {
-        match (name, self.home.get()) {
-            (None, None) => Ok(true),
-            (None, Some(home)) => Ok(home.go_back().map(|()| true)?),
-            (Some(name), _) => match namespace::enter(cx.root, name)? {
-                Some(home) => {
-                    // The first one is the cluster's.
-                    let _ = self.home.set(home);
-                    Ok(true)
-                }
-                None => Ok(false),
-            },
-        }
-    }
-
     /// What is there, in this resource's network namespace.
-    fn look(&self, cx: &Context, ip: IpAddr, expected: &Expected) -> Result<Seen, OcfError> {
+    fn look(&self, cx: &Context, ip: IpAddr, record: Option<&Record>) -> Result<Seen, OcfError> {
         if !self.enter(cx, self.namespace.as_deref())? {
             return Ok(Seen { state: State::Stopped, right: None });
         }
-        Ok(look(&mut Netlink::route()?, ip, expected)?)
+        Ok(look(&mut Netlink::route()?, ip, &self.expected(record))?)
     }
 
-    /// What a stop has to take away: what the parameters name and what the start recorded.
-    fn belongings(&self, record: Option<Record>) -> Vec<(Option<String>, IpAddr, Option<u32>)> {
-        let mut all = Vec::new();
-        if let Ok(ip) = self.ip {
-            all.push((self.namespace.clone(), ip, self.source_label));
+    /// How the address should be: by the parameters, and where those say nothing, as the start had it.
+    fn expected(&self, record: Option<&Record>) -> Expected {
+        let record = record.filter(|record| self.is_of(record));
+        Expected {
+            nic: self.nic.clone().or(record.and_then(|record| record.nic().map(str::to_owned))),
+            prefix: self.prefix.or(record.map(|record| record.prefix)),
+            label: self.label.clone(),
+            check_link: self.check_link,
+            namespace: self.namespace.clone(),
         }
-        if let Some(record) = record {
-            all.retain(|(namespace, ip, _)| (namespace, ip) != (&record.namespace, &record.ip));
-            all.push((record.namespace, record.ip, record.source_label));
+    }
+
+    /// Whether a start with these parameters wrote the record, as far as they say which address it is.
+    fn is_of(&self, record: &Record) -> bool {
+        self.ip == Ok(record.ip) && self.namespace == record.namespace
+    }
+
+    /// The record of another address that this resource had, if that is still there.
+    fn left_behind(&self, cx: &Context, record: Option<Record>) -> Result<Option<Record>, OcfError> {
+        let Some(record) = record.filter(|record| !self.is_of(record)) else { return Ok(None) };
+        if !self.enter(cx, record.namespace.as_deref())? {
+            return Ok(None);
         }
-        all
+        let is_there = !look::find(&mut Netlink::route()?, record.ip, record.nic())?.is_empty();
+        Ok(is_there.then_some(record))
+    }
+
+    /// Keeps the list of connections and the neighbours up to date.
+    fn keep_up(&self, cx: &Context, ip: IpAddr, link: &Link) {
+        // What failed is tried again, so that the doubt goes away when it works.
+        let has_failed = announce::background(cx).failure().is_some();
+        let count = if has_failed { self.announcing.count } else { self.announcing.refresh };
+        let announced = self.announcing.again(cx, ip, link, count);
+        let remembered = self.remembering.remember(cx, ip, self.home.get());
+        for e in [announced.err(), remembered.err()].into_iter().flatten() {
+            tracing::warn!("{e}");
+        }
+    }
+
+    /// Takes away what one record describes. `is_served` when its connections are worth remembering.
+    fn take_away(&self, cx: &Context, record: &Record, is_served: bool) -> Result<(), OcfError> {
+        if !self.enter(cx, record.namespace.as_deref())? {
+            return Ok(());
+        }
+        Remembering::start_over(cx);
+        // Of an address that has gone there are no connections left to list, and the list is the other node's by now.
+        if is_served && !look::find(&mut Netlink::route()?, record.ip, record.nic())?.is_empty() {
+            match self.remembering.remember(cx, record.ip, self.home.get()) {
+                Ok(Some(saving)) if !saving.is_done_by(cx.deadline.share(0.3).within(stop::SAVING)) => {
+                    tracing::warn!("tickle_dir: the connections are still being written");
+                }
+                Ok(_) => {}
+                Err(e) => tracing::warn!("{e}"),
+            }
+        }
+        stop::remove(cx, record)
     }
 }
 
@@ -237,21 +217,22 @@ impl Agent for Vip {
             }
         }
         let ip = self.sound()?;
-        let seen = self.look(cx, ip, &self.expected(Record::load(cx).as_ref()))?;
+        let record = Record::load(cx);
+        let seen = self.look(cx, ip, record.as_ref())?;
+        if seen.state.is_stopped() {
+            let left = self.left_behind(cx, record)?;
+            return Ok(
+                left.map_or(State::Stopped, |left| State::Partial(format!("{} of an earlier start is still there", left.ip)))
+            );
+        }
         let (State::Running, Some((_, link))) = (&seen.state, &seen.right) else { return Ok(seen.state) };
-        let doubt = health::doubt(cx, link)?;
-        if !cx.env.is_probe() {
-            // What failed is tried again, so that the doubt goes away when it works.
-            let has_failed = announce::background(cx).failure().is_some();
-            let count = if has_failed { self.announcing.count } else { self.announcing.refresh };
-            let announced = self.announcing.again(cx, ip, link, count);
-            let remembered = self.remembering.remember(cx, ip, self.home.get());
-            for e in [announced.err(), remembered.err()].into_iter().flatten() {
-                tracing::warn!("{e}");
-            }
+        let doubt = health::doubt(cx, link);
+        // Without a record of ours this only looks, as a probe does.
+        if record.is_some() {
+            self.keep_up(cx, ip, link);
         }
         if level >= Level::Config {
-            if let Some(why) = health::duplicate(cx, ip, link)? {
+            if let Some(why) = health::duplicate(cx, ip, link) {
                 return Ok(match self.on_duplicate {
                     OnDuplicate::Degraded => State::Degraded(why),
                     OnDuplicate::Fail => State::Failed(why),
@@ -263,33 +244,31 @@ impl Agent for Vip {
 
     fn presence(&self, cx: &Context) -> Result<State, OcfError> {
         let record = Record::load(cx);
+        let is_recorded = record.is_some();
         if let Ok(ip) = self.ip {
-            let seen = self.look(cx, ip, &self.expected(record.as_ref()))?;
+            let seen = self.look(cx, ip, record.as_ref())?;
             if !seen.state.is_stopped() {
                 return Ok(seen.state);
             }
         }
-        let Some(record) = record else { return Ok(State::Stopped) };
-        // What the start has put elsewhere is ours as well.
-        if self.enter(cx, record.namespace.as_deref())? {
-            let seen = look(&mut Netlink::route()?, record.ip, &Expected::default())?;
-            if !seen.state.is_stopped() {
-                return Ok(State::Partial(format!("{} is still there", record.ip)));
-            }
+        if let Some(left) = self.left_behind(cx, record)? {
+            return Ok(State::Partial(format!("{} of an earlier start is still there", left.ip)));
         }
-        // The address has gone without a stop, which has its connections to look after.
-        Ok(if self.is_swept.get() { State::Stopped } else { State::Partial("an earlier start was never stopped".to_owned()) })
+        // An address that has gone without a stop has left its connections.
+        let is_swept = !is_recorded || self.is_swept.get();
+        Ok(if is_swept { State::Stopped } else { State::Partial("an earlier start was never stopped".to_owned()) })
     }
 
     fn start(&self, cx: &Context) -> Result<(), OcfError> {
         let ip = self.startable(cx)?;
-        if !self.enter(cx, self.namespace.as_deref())? {
-            let name = self.namespace.as_deref().unwrap_or_default();
-            return Err(OcfError::new(Code::Installed, format_args!("network_namespace: no {name} here")));
+        // Its record is about to be replaced, and nobody would know of it any more.
+        if let Some(left) = self.left_behind(cx, Record::load(cx))? {
+            stop::remove(cx, &left)?;
         }
+        self.enter_own(cx)?;
+        Remembering::start_over(cx);
         let link = Start::new(self, cx, ip)?.run()?;
         // The address serves, whatever becomes of this: a monitor says what did not work.
-        Remembering::start_over(cx)?;
         let announced = self.announcing.after_start(cx, ip, &link);
         let woken = self.remembering.wake(cx, ip, link.hw.index);
         for e in [announced.err(), woken.err()].into_iter().flatten() {
@@ -300,31 +279,27 @@ impl Agent for Vip {
 
     fn start_again(&self, cx: &Context) -> Result<(), OcfError> {
         let ip = self.startable(cx)?;
-        let seen = self.look(cx, ip, &self.expected(None))?;
+        let seen = self.look(cx, ip, None)?;
         let Some((_, link)) = seen.right else { return Ok(()) };
         self.announcing.again(cx, ip, &link, self.announcing.count)
     }
 
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {
-        announce::background(cx).end();
-        connections::waker(cx).end();
+        for background in [announce::background(cx), connections::waker(cx), connections::saver(cx)] {
+            background.end();
+        }
         let record = Record::load(cx);
+        let is_served = record.as_ref().is_some_and(|record| self.is_of(record));
+        let named = self.ip.as_ref().ok().filter(|_| !is_served).map(|ip| Record {
+            ip: *ip,
+            prefix: 0,
+            nic: self.nic.clone().unwrap_or_default(),
+            namespace: self.namespace.clone(),
+            source_label: None,
+        });
         let mut failure = None;
-        for (namespace, ip, source_label) in self.belongings(record) {
-            if !self.enter(cx, namespace.as_deref())? {
-                continue;
-            }
-            if Ok(ip) == self.ip {
-                connections::saver(cx).end();
-                match self.remembering.remember(cx, ip, self.home.get()) {
-                    Ok(Some(saving)) if !saving.is_done_by(cx.deadline.share(0.3).within(stop::SAVING)) => {
-                        tracing::warn!("tickle_dir: the connections are still being written");
-                    }
-                    Ok(_) => {}
-                    Err(e) => tracing::warn!("{e}"),
-                }
-            }
-            if let Err(e) = stop::remove(cx, ip, source_label) {
+        for one in [named, record].into_iter().flatten() {
+            if let Err(e) = self.take_away(cx, &one, is_served) {
                 failure = Some(e);
             }
         }
@@ -335,24 +310,16 @@ impl Agent for Vip {
     }
 
     fn validate(&self, cx: &Context, level: Level) -> Result<(), OcfError> {
-        self.startable(cx)?;
+        let ip = self.startable(cx)?;
         if level == Level::Cheap {
             return Ok(());
         }
-        if !self.enter(cx, self.namespace.as_deref())? {
-            let name = self.namespace.as_deref().unwrap_or_default();
-            return Err(OcfError::new(Code::Installed, format_args!("network_namespace: no {name} here")));
-        }
+        self.enter_own(cx)?;
+        let mut netlink = Netlink::route()?;
         if let Some(name) = &self.nic {
-            if Link::by_name(&mut Netlink::route()?, name)?.is_none() {
-                return Err(OcfError::new(Code::Installed, format_args!("nic: no {name} here")));
-            }
-        } else {
-            let ip = self.ip()?;
-            if route::network_of(&mut Netlink::route()?, ip, None, self.origin)?.is_none() {
-                let why = format!("nic: not set, and no route leads directly to the network of {ip}");
-                return Err(OcfError::new(Code::Installed, why));
-            }
+            Link::by_name(&mut netlink, name)?.ok_or_else(|| missing("nic", format_args!("no {name} here")))?;
+        } else if route::network_of(&mut netlink, ip, None, self.origin)?.is_none() {
+            return Err(missing("nic", format_args!("not set, and no route leads directly to the network of {ip}")));
         }
         self.remembering.validate(cx)
     }
@@ -360,10 +327,12 @@ impl Agent for Vip {
     fn reload_agent(&self, cx: &Context) -> Result<(), OcfError> {
         self.startable(cx)?;
         // The directory may be another one.
-        Remembering::start_over(cx)
+        Remembering::start_over(cx);
+        Ok(())
     }
 }
 
-fn wrong(parameter: &str, why: impl std::fmt::Display) -> OcfError {
-    OcfError::new(Code::Configured, format_args!("{parameter}: {why}"))
+/// What is not on this node.
+fn missing(parameter: &str, why: impl std::fmt::Display) -> OcfError {
+    OcfError::new(Code::Installed, format_args!("{parameter}: {why}"))
 }

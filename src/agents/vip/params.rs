@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::values::{Broadcast, CommandLine, Label, Lifetime, Namespace, Nic, OnDuplicate, Ports, Positive, Prefix, RouteOrigin};
+use super::values::{
+    AtLeastOnce, Broadcast, CommandLine, Count, Label, Lifetime, Namespace, Nic, OnDuplicate, Ports, Positive, Prefix,
+    RouteOrigin,
+};
 use crate::ocf::spec::{Declared, Param};
 
 /// `ip`. Read by [`super::values::address`], so that a stop and a probe can say what an unreadable one means to them.
@@ -81,7 +84,7 @@ pub static ARP_INTERVAL: Param<Positive> = Param::or(
 .reloadable();
 
 /// `arp_count`.
-pub static ARP_COUNT: Param<Positive> = Param::or(
+pub static ARP_COUNT: Param<AtLeastOnce> = Param::or(
     "arp_count",
     "5",
     "Announcements after a start",
@@ -90,7 +93,7 @@ pub static ARP_COUNT: Param<Positive> = Param::or(
 .reloadable();
 
 /// `arp_count_refresh`.
-pub static ARP_COUNT_REFRESH: Param<u32> =
+pub static ARP_COUNT_REFRESH: Param<Count> =
     Param::or("arp_count_refresh", "0", "Announcements with a monitor", "How often each monitor announces the address again.")
         .reloadable();
 

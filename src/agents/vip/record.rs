@@ -15,12 +15,12 @@ pub struct Record {
     pub ip: IpAddr,
     /// How many bits of it are the network's.
     pub prefix: u8,
-    /// The link's own name.
+    /// The link's own name; empty when it is not known.
     pub nic: String,
     /// The network namespace.
     #[serde(default)]
     pub namespace: Option<String>,
-    /// The label of the source address selection.
+    /// The label of the source address selection, if the start added it.
     #[serde(default)]
     pub source_label: Option<u32>,
 }
@@ -44,6 +44,12 @@ impl Record {
     pub fn save(&self, cx: &Context) -> Result<(), OcfError> {
         let text = serde_json::to_vec(self).map_err(|e| OcfError::new(Code::Generic, e))?;
         Ok(file(cx).write(&text)?)
+    }
+
+    /// The link, if it is known.
+    #[must_use]
+    pub fn nic(&self) -> Option<&str> {
+        Some(self.nic.as_str()).filter(|nic| !nic.is_empty())
     }
 
     /// Forgets it. That it stays when the directory is not writable is logged: it says nothing of an address that is gone.

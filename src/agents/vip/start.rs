@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Vip;
-use super::look::{Expected, look};
+use super::look::look;
 use super::record::Record;
 use super::values::Broadcast;
+use super::{Vip, missing};
 use crate::deadline::Deadline;
 use crate::kernel::error::KernelError;
 use crate::kernel::net::address::{Address, FOREVER, NewAddress};
@@ -38,8 +38,6 @@ pub struct Start<'a> {
 /// What a failed start takes back.
 #[derive(Default)]
 struct Undo {
-    /// A link that was down before.
-    link: Option<Link>,
     /// The address, and the label that it has as a source.
     added: Option<(u32, u8)>,
     source_label: Option<u32>,
@@ -80,15 +78,16 @@ impl<'a> Start<'a> {
             }
             _ => {}
         }
-        let was_there = seen.right.map(|(address, link)| (address.prefix(), link));
-        let place = match was_there {
-            Some((prefix, link)) => Place { prefix, link: self.up(link)? },
-            None => self.place()?,
+        let (place, was_there) = match seen.right {
+            Some((address, link)) => (Place { prefix: address.prefix(), link: self.up(link)? }, true),
+            None => (self.place()?, false),
         };
         (self.cx.progress)("wait for the carrier");
         let link = self.carrier(place.link)?;
         let prefix = place.prefix;
-        if Address::find(&mut self.netlink, self.ip)?.is_empty() {
+        if was_there {
+            self.record(&link, prefix)?;
+        } else {
             (self.cx.progress)("look for another owner");
             self.probe(&link)?;
             (self.cx.progress)("add the address");
@@ -103,7 +102,7 @@ impl<'a> Start<'a> {
         let link = match &self.vip.nic {
             Some(name) => {
                 let link = Link::by_name(&mut self.netlink, name)?;
-                let link = link.ok_or_else(|| OcfError::new(Code::Installed, format_args!("nic: no {name} here")))?;
+                let link = link.ok_or_else(|| missing("nic", format_args!("no {name} here")))?;
                 // A link that is down has no routes.
                 Some(self.up(link)?)
             }
@@ -124,9 +123,8 @@ impl<'a> Start<'a> {
             (Some(link), Some(prefix)) => Ok(Place { link: self.up(link)?, prefix }),
             (link, _) => {
                 let on = link.map(|link| format!(" on {}", link.name)).unwrap_or_default();
-                let missing = if on.is_empty() { "nic" } else { "cidr_netmask" };
-                let why = format!("{missing}: not set, and no route{on} leads directly to the network of {}", self.ip);
-                Err(OcfError::new(Code::Installed, why))
+                let unknown = if on.is_empty() { "nic" } else { "cidr_netmask" };
+                Err(missing(unknown, format_args!("not set, and no route{on} leads directly to the network of {}", self.ip)))
             }
         }
     }
@@ -136,9 +134,8 @@ impl<'a> Start<'a> {
             return Ok(link);
         }
         link.set_up(&mut self.netlink, true)?;
-        let index = link.hw.index;
-        self.undo.link = Some(link);
-        self.reread(index)
+        // It stays up, whatever becomes of this start: another address may be on its way to it.
+        self.reread(link.hw.index)
     }
 
     fn reread(&mut self, index: u32) -> Result<Link, OcfError> {
@@ -207,18 +204,33 @@ impl<'a> Start<'a> {
             no_dad: vip.no_dad && self.ip.is_ipv6(),
             no_prefix_route: vip.no_prefix_route,
         };
-        let source_label = vip.source_label.filter(|_| self.ip.is_ipv6());
-        let (nic, namespace) = (link.name.clone(), vip.namespace.clone());
-        Record { ip: self.ip, prefix, nic, namespace, source_label }.save(self.cx)?;
-        if let (IpAddr::V6(ip), Some(label)) = (self.ip, source_label) {
-            // The address serves without it.
+        self.undo.added = Some((link.hw.index, prefix));
+        self.record(link, prefix)?;
+        if let (IpAddr::V6(ip), Some(label)) = (self.ip, vip.source_label) {
             match source_label::add(&mut self.netlink, ip, label) {
-                Ok(()) => self.undo.source_label = Some(label),
+                Ok(true) => {
+                    self.undo.source_label = Some(label);
+                    self.record(link, prefix)?;
+                }
+                // The administrator's.
+                Ok(false) => {}
+                // The address serves without it.
                 Err(e) => tracing::warn!("lvs_ipv6_addrlabel: {e}"),
             }
         }
-        self.undo.added = Some((link.hw.index, prefix));
-        Ok(new.add(&mut self.netlink)?)
+        new.add(&mut self.netlink).map_err(|e| match e.errno() {
+            Some(libc::EACCES) if self.ip.is_ipv6() => {
+                missing("nic", format_args!("IPv6 is disabled on {0} (net.ipv6.conf.{0}.disable_ipv6)", link.name))
+            }
+            _ => e.into(),
+        })
+    }
+
+    /// Writes down what is about to be there.
+    fn record(&self, link: &Link, prefix: u8) -> Result<(), OcfError> {
+        let (nic, namespace) = (link.name.clone(), self.vip.namespace.clone());
+        let earlier = Record::load(self.cx).filter(|record| record.ip == self.ip).and_then(|record| record.source_label);
+        Record { ip: self.ip, prefix, nic, namespace, source_label: self.undo.source_label.or(earlier) }.save(self.cx)
     }
 
     /// Waits until the kernel has found the address to be ours alone, and sees that it is there.
@@ -262,9 +274,6 @@ impl<'a> Start<'a> {
         if let (IpAddr::V6(ip), Some(label)) = (self.ip, self.undo.source_label) {
             source_label::delete(&mut self.netlink, ip, label)?;
         }
-        if let Some(link) = &self.undo.link {
-            link.set_up(&mut self.netlink, false)?;
-        }
         if self.undo.added.is_some() {
             Record::forget(self.cx);
         }
@@ -275,19 +284,4 @@ impl<'a> Start<'a> {
 /// Waits for news, at most [`NEWS`].
 fn listen(news: &mut Netlink, until: Deadline) -> Result<(), OcfError> {
     Ok(news.listen(until.remaining().min(NEWS))?)
-}
-
-impl Vip {
-    /// How the address should be: by the parameters, and where those say nothing, as the start had it.
-    pub(super) fn expected(&self, record: Option<&Record>) -> Expected {
-        let record = record
-            .filter(|record| Ok(record.ip) == self.ip.as_ref().copied().map_err(|_| ()) && record.namespace == self.namespace);
-        Expected {
-            nic: self.nic.clone().or(record.map(|record| record.nic.clone())),
-            prefix: self.prefix.or(record.map(|record| record.prefix)),
-            label: self.label.clone(),
-            check_link: self.check_link,
-            namespace: self.namespace.clone(),
-        }
-    }
 }

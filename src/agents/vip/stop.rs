@@ -4,92 +4,79 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::look::name_of;
+use super::look::{find, name_of};
+use super::record::Record;
 use crate::kernel::error::KernelError;
 use crate::kernel::net::address::Address;
 use crate::kernel::net::netlink::Netlink;
-use crate::kernel::net::{connection, route, source_label};
+use crate::kernel::net::{connection, source_label};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
 /// How long a stop waits until the list of connections is written.
 pub const SAVING: Duration = Duration::from_secs(1);
 
-/// Removes `ip` from this network namespace.
+/// Removes what `record` describes from this network namespace.
 ///
 /// # Errors
 /// It is still there.
-pub fn remove(cx: &Context, ip: IpAddr, label: Option<u32>) -> Result<(), OcfError> {
+pub fn remove(cx: &Context, record: &Record) -> Result<(), OcfError> {
+    let ip = record.ip;
     let mut netlink = Netlink::route()?;
     let mut failure = None;
-    for address in Address::find(&mut netlink, ip)? {
+    for address in find(&mut netlink, ip, record.nic())? {
         if let Err(e) = remove_one(cx, &mut netlink, &address) {
             failure = Some(e);
         }
     }
     // That it is gone counts, not what was said on the way.
-    if let Some(address) = Address::find(&mut netlink, ip)?.first() {
-        let on = name_of(&mut netlink, address.index())?;
+    if let Some(address) = find(&mut netlink, ip, record.nic())?.first() {
+        let on = name_of(&mut netlink, address.index());
         let error = failure.map_or_else(|| OcfError::new(Code::Generic, "it came back"), OcfError::from);
         return Err(error.context(format_args!("{address} is still on {on}")));
     }
-    if let (IpAddr::V6(ip), Some(label)) = (ip, label) {
+    if let (IpAddr::V6(ip), Some(label)) = (ip, record.source_label) {
         if let Err(e) = source_label::delete(&mut netlink, ip, label) {
             tracing::warn!("{e}");
         }
     }
-    // With the address gone no packet leaves: the peers wait for the other node, and do not come back to this one.
+    drop_connections(ip);
+    Ok(())
+}
+
+/// Drops what is left of the connections. With an IPv4 address gone no packet leaves, and the peers wait for the other node; for an IPv6
+/// one Linux sends resets all the same, and the peers begin to connect again.
+fn drop_connections(ip: IpAddr) {
+    if let IpAddr::V6(six) = ip {
+        if six.is_unicast_link_local() {
+            // Another link may have the same one.
+            return;
+        }
+    }
     match connection::destroy(ip) {
         Ok(0) => {}
         Ok(n) => tracing::info!("{n} connections of {ip} dropped"),
         Err(e) => tracing::warn!("connections of {ip} stay until they time out: {e}"),
     }
-    Ok(())
 }
 
 fn remove_one(cx: &Context, netlink: &mut Netlink, address: &Address) -> Result<(), KernelError> {
-    let on = name_of(netlink, address.index())?;
+    let on = name_of(netlink, address.index());
     tracing::info!("{address} is removed from {on}");
     (cx.progress)("remove the address");
-    let siblings = siblings(netlink, address)?;
-    if siblings.is_empty() {
-        return address.delete(netlink).map(drop);
+    if address.ip.is_ipv4() && !address.is_secondary() {
+        keep_siblings(cx, &on);
     }
-    // Without this the kernel takes the secondary addresses of the network along with their primary one.
-    let settings = cx.root.dir("/proc/sys/net/ipv4/conf").dir(&on);
-    let was_off = settings.read("promote_secondaries").is_ok_and(|text| text == "0");
-    let is_changed = was_off && settings.set("promote_secondaries", "1").is_ok();
-    let deleted = address.delete(netlink);
-    if is_changed {
-        if let Err(e) = settings.set("promote_secondaries", "0") {
-            tracing::warn!("{e}");
-        }
-    }
-    deleted?;
-    restore(netlink, &siblings)
+    address.delete(netlink).map(drop)
 }
 
-/// The secondary addresses that live by this one.
-fn siblings(netlink: &mut Netlink, address: &Address) -> Result<Vec<Address>, KernelError> {
-    if address.ip.is_ipv6() || address.is_secondary() {
-        return Ok(Vec::new());
-    }
-    let (all, _) = Address::list(netlink, address.ip)?;
-    let is_sibling = |a: &Address| {
-        let same_network = a.prefix() == address.prefix() && route::contains(address.ip, address.prefix(), a.ip);
-        a.index() == address.index() && a.is_secondary() && same_network
-    };
-    Ok(all.into_iter().filter(is_sibling).collect())
-}
-
-/// Adds again what has gone with the primary address all the same.
-fn restore(netlink: &mut Netlink, siblings: &[Address]) -> Result<(), KernelError> {
-    for sibling in siblings {
-        let is_there = Address::find(netlink, sibling.ip)?.iter().any(|a| a.index() == sibling.index());
-        if !is_there {
-            tracing::warn!("{sibling} went with its primary address and is added again");
-            sibling.restore(netlink)?;
+/// Has the kernel keep the secondary addresses of a network when their primary one goes, instead of taking them along. This stays so:
+/// another stop may be relying on it at this very moment.
+fn keep_siblings(cx: &Context, nic: &str) {
+    let settings = cx.root.dir("/proc/sys/net/ipv4/conf").dir(nic);
+    if settings.read("promote_secondaries").is_ok_and(|text| text == "0") {
+        if let Err(e) = settings.set("promote_secondaries", "1") {
+            tracing::warn!("secondary addresses on {nic} go with their primary one: {e}");
         }
     }
-    Ok(())
 }

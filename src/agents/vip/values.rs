@@ -173,6 +173,29 @@ impl ParamValue for Positive {
     }
 }
 
+/// How often something is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub u32);
+
+impl ParamValue for Count {
+    const CONTENT: Content = Content::Integer;
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().ok().filter(|n| *n <= 1000).map(Self).ok_or_else(|| "not a whole number from 0 to 1000".to_owned())
+    }
+}
+
+/// As [`Count`], and at least once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtLeastOnce(pub u32);
+
+impl ParamValue for AtLeastOnce {
+    const CONTENT: Content = Content::Integer;
+    fn parse(text: &str) -> Result<Self, String> {
+        let count = Count::parse(text).ok().filter(|count| count.0 > 0);
+        count.map(|count| Self(count.0)).ok_or_else(|| "not a whole number from 1 to 1000".to_owned())
+    }
+}
+
 /// A number of seconds, or for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime(pub u32);

@@ -148,14 +148,6 @@ impl Address {
             Err(e) => Err(e),
         }
     }
-
-    /// Adds it again as it was, after it was lost.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn restore(&self, netlink: &mut Netlink) -> Result<()> {
-        add(netlink, self.message.clone(), self)
-    }
 }
 
 impl fmt::Display for Address {

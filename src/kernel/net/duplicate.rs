@@ -49,8 +49,14 @@ fn ask(
     until: Deadline,
 ) -> io::Result<Option<HwAddr>> {
     let socket = PacketSocket::open(link, hears)?;
+    let (mut is_asked, mut lost) = (false, None);
     for _ in 0..PROBES {
-        socket.send(probe, protocol, to)?;
+        match socket.send(probe, protocol, to) {
+            Ok(()) => is_asked = true,
+            // A queue that is full has no room for this one. The next may get through.
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOBUFS | libc::EAGAIN)) => lost = Some(e),
+            Err(e) => return Err(e),
+        }
         let pause = until.within(PATIENCE);
         while let Some(heard) = socket.receive(pause)? {
             if let Some(other) = hear(&heard) {
@@ -62,5 +68,8 @@ fn ask(
             }
         }
     }
-    Ok(None)
+    match lost {
+        Some(e) if !is_asked => Err(e),
+        _ => Ok(None),
+    }
 }

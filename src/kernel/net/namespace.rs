@@ -32,7 +32,12 @@ pub fn enter(root: &Root, name: &str) -> Result<Option<Home>> {
     let home = running_proc().path().join("self/ns/net");
     let home = File::open(&home).map_err(|e| KernelError::new("open", &home, e))?;
     match File::open(&path) {
-        Ok(file) => go(&file).map(|()| Some(Home(home))).map_err(wrong),
+        Ok(file) => match go(&file) {
+            Ok(()) => Ok(Some(Home(home))),
+            // A file or directory on which no namespace is mounted, as half of an `ip netns add` or `del` leaves it.
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Ok(None),
+            Err(e) => Err(wrong(e)),
+        },
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(wrong(e)),
     }

@@ -113,7 +113,8 @@ impl Netlink {
         }
     }
 
-    /// Asks for everything of a kind. `what` it was is for the error.
+    /// Asks for everything of a kind. `what` it was is for the error. What changes all the time is shown as it was last, as
+    /// [unread](Replies::unread).
     ///
     /// # Errors
     /// The kernel refuses, or does not answer.
@@ -123,16 +124,21 @@ impl Netlink {
         T: NetlinkDeserializable,
     {
         let wrong = |e| KernelError::new("list", PathBuf::from(what.to_string()), e);
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let mut replies = Replies::default();
             self.send(request.clone(), NLM_F_DUMP).map_err(wrong)?;
             match self.receive_all(&mut replies).map_err(wrong)? {
                 Progress::Refused(errno) => return Err(wrong(io::Error::from_raw_os_error(errno))),
-                _ if replies.is_torn => {}
+                _ if replies.is_torn && tries < TRIES => {}
+                _ if replies.is_torn => {
+                    replies.unread.get_or_insert_with(|| "it changes all the time".to_owned());
+                    return Ok(replies);
+                }
                 _ => return Ok(replies),
             }
         }
-        Err(wrong(io::Error::other("it changes all the time")))
     }
 
     /// Has something done, or one thing shown. `doing` it to `what` is for the error.

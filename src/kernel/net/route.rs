@@ -41,7 +41,11 @@ pub fn network_of(netlink: &mut Netlink, ip: IpAddr, index: Option<u32>, protoco
     let mut request = RouteMessage::default();
     request.header.address_family = family(ip);
     request.header.table = RouteHeader::RT_TABLE_MAIN;
-    let replies = netlink.dump(&RouteNetlinkMessage::GetRoute(request), "routes")?;
+    let replies = match netlink.dump(&RouteNetlinkMessage::GetRoute(request), "routes") {
+        // A namespace that never had a route has no table of them.
+        Err(e) if e.is_not_found() => return Ok(None),
+        other => other?,
+    };
     let routes =
         replies.items.iter().filter_map(|item| if let RouteNetlinkMessage::NewRoute(route) = item { Some(route) } else { None });
     let fits = |network: &Network| index.is_none_or(|index| index == network.index);

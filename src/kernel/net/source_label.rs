@@ -10,15 +10,15 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::netlink::Netlink;
 use crate::kernel::error::Result;
 
-/// Gives `ip` the label. That it has one already is no error.
+/// Gives `ip` the label; `false` when it has one already.
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn add(netlink: &mut Netlink, ip: Ipv6Addr, label: u32) -> Result<()> {
+pub fn add(netlink: &mut Netlink, ip: Ipv6Addr, label: u32) -> Result<bool> {
     let request = RouteNetlinkMessage::NewAddrLabel(message(ip, label));
     match netlink.call::<_, RouteNetlinkMessage>(request, NLM_F_CREATE | NLM_F_EXCL, "add source label of", ip) {
-        Err(e) if e.errno() == Some(libc::EEXIST) => Ok(()),
-        other => other.map(drop),
+        Err(e) if e.errno() == Some(libc::EEXIST) => Ok(false),
+        other => other.map(|_| true),
     }
 }
 
