@@ -70,9 +70,13 @@ impl Background {
         let wrong = |e: std::io::Error| OcfError::new(Code::Generic, format_args!("no further process: {e}"));
         let (done, in_child) = pipe().map_err(wrong)?;
         kept.extend(keep(&in_child));
+        let (go, not_yet) = pipe().map_err(wrong)?;
+        kept.extend(keep(&go));
         let setup = Setup { keep: kept, ..Setup::default() };
         let file = self.file.clone();
         let child = Child::fork(setup, move || {
+            // Or one that is done at once would have written its report before it is written down.
+            let _ = wait_readable(go.as_fd(), Deadline::after(DEATH));
             let mut report = Report { file: &file, done: Some(in_child) };
             body(&mut report);
         });
@@ -82,6 +86,7 @@ impl Background {
         if let Err(e) = self.file.write(format!("{} {}\n", identity.pid, identity.start).as_bytes()) {
             tracing::warn!("{e}");
         }
+        drop(not_yet);
         Ok(Started { done })
     }
 
