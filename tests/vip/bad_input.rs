@@ -157,7 +157,7 @@ pub fn an_unparsable_address_is_stopped_by_the_record() {
     assert_eq!(places("node1", VIP), [""; 0]);
     // A record that is damaged is none.
     v4("node1", "start").run().is(0);
-    for entry in std::fs::read_dir(STATE).unwrap() {
+    for entry in std::fs::read_dir(format!("{STATE}/node1")).unwrap() {
         let path = entry.unwrap().path();
         if path.is_file() {
             std::fs::write(path, "\0garbage\n").unwrap();

@@ -55,7 +55,7 @@ pub fn bare(node: &str, action: &str) -> Call {
         .env("OCF_RESOURCE_INSTANCE", "p_vip")
         .env("OCF_RESOURCE_TYPE", if peer() { "IPaddr2" } else { "VIP" })
         .env("OCF_RESOURCE_PROVIDER", if peer() { "heartbeat" } else { "san" })
-        .env("HA_RSCTMP", STATE)
+        .env("HA_RSCTMP", &format!("{STATE}/{node}"))
         .env("HA_LOGFILE", &format!("{DIR}/ha.log"))
         .env("OCF_RESKEY_CRM_meta_timeout", "20000")
         .env("OCF_RESKEY_CRM_meta_interval", interval)

@@ -181,7 +181,7 @@ pub fn the_state_is_private_to_the_instance() {
     v4("node1", "start").run().is(0);
     v4("node1", "start").set("ip", "192.168.7.51").named("p_second").run().is(0);
     let files: Vec<String> =
-        fs::read_dir(STATE).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        fs::read_dir(format!("{STATE}/node1")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     for instance in ["ocf-san.VIP-p_vip", "ocf-san.VIP-p_second"] {
         assert!(files.iter().any(|name| name.starts_with(instance)), "{files:?}");
     }

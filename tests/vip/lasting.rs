@@ -66,7 +66,9 @@ pub fn twenty_moves_leave_nothing_behind() {
     }
     quiet();
     // What the last stop saved; one file, of which a start makes nothing.
-    let _ = fs::remove_file(format!("{STATE}/ocf-san.VIP-p_vip.connections"));
+    for node in ["node1", "node2"] {
+        let _ = fs::remove_file(format!("{STATE}/{node}/ocf-san.VIP-p_vip.connections"));
+    }
     for (node, before) in ["node1", "node2"].iter().zip(before) {
         assert_as_before(node, &before);
     }

@@ -187,7 +187,7 @@ const CASES: &[&[Case]] = &[
     cases![Ours Nothing tickle:
         an_idle_client_is_reset_after_a_move,
         without_a_directory_the_client_hears_nothing,
-        a_v6_client_is_reset_after_a_move,
+        a_v6_client_is_reset_after_a_crash,
         a_v4_client_of_a_v6_listener_is_reset_after_a_move,
         a_crash_of_the_first_node_is_tickled_from_the_last_monitor,
         only_the_ports_asked_for_are_recorded,

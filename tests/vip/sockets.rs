@@ -86,6 +86,7 @@ pub fn a_stop_ends_v4_mapped_and_v6_sockets() {
     let (mapped, six, other) = (connect(&listener, VIP), connect(&listener, VIP6), connect(&listener, "fd00:7::1"));
     v4("node1", "stop").run().is(0);
     assert!(hears(&mapped.server, 3).0.is_some());
+    assert_eq!(hears(&mapped.client, 1).0, None);
     six.works();
     other.works();
     v6("node1", "stop").named("p_six").run().is(0);

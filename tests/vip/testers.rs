@@ -6,7 +6,7 @@ use crate::world::{DIR, STATE, VIP, ip, places, quiet, sh};
 pub fn ocf_tester_is_content() {
     let before = ip("node1", "-o addr");
     let tester = format!(
-        "HA_RSCTMP={STATE} HA_LOGFILE={DIR}/ha.log ip netns exec node1 ocf-tester -n p_vip -o ip={VIP} -o nic=eth0 -o cidr_netmask=24 {INSTALLED}"
+        "HA_RSCTMP={STATE}/node1 HA_LOGFILE={DIR}/ha.log ip netns exec node1 ocf-tester -n p_vip -o ip={VIP} -o nic=eth0 -o cidr_netmask=24 {INSTALLED}"
     );
     let (code, text) = sh(&tester);
     assert!(code == 0 && text.ends_with("passed all tests"), "{text}");

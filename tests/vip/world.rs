@@ -16,13 +16,15 @@ pub const VIP: &str = "192.168.7.50";
 pub const VIP6: &str = "fd00:7::50";
 /// What a scenario writes; on its own /run, so nothing is there before.
 pub const DIR: &str = "/run/scenario";
-/// Where agents keep their state.
+/// Where agents keep their state, a directory for each node.
 pub const STATE: &str = "/run/scenario/state";
 
 /// Makes everything anew.
 pub fn build() {
     let _ = fs::remove_dir_all(DIR);
-    fs::create_dir_all(STATE).unwrap();
+    for node in ["node1", "node2"] {
+        fs::create_dir_all(format!("{STATE}/{node}")).unwrap();
+    }
     let names = ["node1", "node2", "client"];
     let mut outside = Vec::new();
     if fs::exists("/run/netns/client").unwrap() {
@@ -184,7 +186,7 @@ pub fn traces(node: &str) -> Vec<String> {
     let mut found: Vec<String> = routes.lines().chain(all.lines()).filter(stays).map(plain).collect();
     let up = all.lines().filter(is_link).filter_map(|line| line.split_whitespace().nth(1));
     found.extend(up.map(|nic| format!("up: {nic}")));
-    let files = fs::read_dir(STATE).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files = fs::read_dir(format!("{STATE}/{node}")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     // The lock is what two calls at once meet at, so it stays; nobody holds it.
     found.extend(files.filter(|name| name != "ocf-san.VIP-p_vip.lock"));
     found.sort();
@@ -209,5 +211,5 @@ pub fn log() -> String {
 pub fn picture() -> String {
     let log = log();
     let addresses: Vec<String> = ["node1", "node2"].iter().map(|node| sh(&format!("ip -n {node} addr")).1).collect();
-    format!("--- addresses\n{}\n--- state\n{}\n--- log\n{log}", addresses.join("\n"), sh(&format!("ls -l {STATE}; ip netns")).1)
+    format!("--- addresses\n{}\n--- state\n{}\n--- log\n{log}", addresses.join("\n"), sh(&format!("ls -lR {STATE}; ip netns")).1)
 }
