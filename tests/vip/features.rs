@@ -125,7 +125,7 @@ pub fn another_namespace_is_entered() {
     until("it is announced", 5, || !wire.claims(VIP).is_empty());
     call.action("monitor").run().is(0);
     v4("node1", "monitor").run().is(0);
-    v4("node2", "monitor").run().is(7);
+    v4("node2", "monitor").named("another").run().is(7);
     call.action("stop").run().is(0);
     assert_eq!(places("node1", VIP), [""; 0]);
     call.without("nic").without("cidr_netmask").action("start").run().is(0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::call::{Call, v4};
 use crate::sockets::{connect, listen};
-use crate::world::{DIR, STATE, VIP, assert_as_before, is_at, places, quiet, sh, traces, until};
+use crate::world::{DIR, VIP, assert_as_before, is_at, places, quiet, sh, traces, until};
 
 /// Each of these answers at once, whatever its directory does.
 fn all_answer(call: &Call) {
@@ -65,10 +65,6 @@ pub fn twenty_moves_leave_nothing_behind() {
         call.action("stop").run().is(0);
     }
     quiet();
-    // What the last stop saved; one file, of which a start makes nothing.
-    for node in ["node1", "node2"] {
-        let _ = fs::remove_file(format!("{STATE}/{node}/ocf-san.VIP-p_vip.connections"));
-    }
     for (node, before) in ["node1", "node2"].iter().zip(before) {
         assert_as_before(node, &before);
     }

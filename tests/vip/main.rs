@@ -17,6 +17,7 @@ mod features;
 mod lasting;
 mod link;
 mod lookup;
+mod records;
 mod run;
 mod sockets;
 mod testers;
@@ -199,6 +200,18 @@ const CASES: &[&[Case]] = &[
         a_sync_script_that_sleeps_hangs_nobody,
         a_tickle_directory_that_is_gone_fails_no_stop,
         twenty_moves_leave_nothing_behind,
+    ],
+    cases![Ours Nothing records:
+        siblings_that_stop_together_stay_stopped,
+        an_address_that_was_changed_without_a_stop_is_found_and_goes,
+        what_is_no_namespace_is_a_missing_one,
+        a_deep_monitor_that_can_not_ask_is_no_failure,
+        a_new_hardware_address_is_in_the_second_burst,
+        a_link_local_address_belongs_to_its_link,
+        a_failure_to_save_is_known_until_it_works,
+        a_stop_that_comes_late_leaves_the_list_alone,
+        the_administrators_address_label_stays,
+        a_link_brought_up_stays_up,
     ],
     cases![Ours OcfTester testers: ocf_tester_is_content],
 ];

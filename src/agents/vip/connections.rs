@@ -57,19 +57,47 @@ fn saved(cx: &Context) -> StateFile {
 }
 
 impl Remembering {
-    /// Has the list saved if it has changed and nobody is at it, or for the last time, with [`Remembering::start_over`] before. `home` is the network namespace of the cluster, if this is another one.
+    /// Has the list saved if it has changed and nobody is at it. `home` is the network namespace of the cluster, if this is another one.
     ///
     /// # Errors
     /// The connections can not be listed, or no further process.
-    pub fn remember(&self, cx: &Context, ip: IpAddr, home: Option<&Home>) -> Result<Option<Started>, OcfError> {
-        let Some(dir) = &self.dir else { return Ok(None) };
-        let connections = connection::established(ip, &self.ports)?;
-        let list = connections.iter().map(Connection::to_string).collect::<Vec<_>>().join("\n");
-        let saved = saved(cx);
+    pub fn remember(&self, cx: &Context, ip: IpAddr, home: Option<&Home>) -> Result<(), OcfError> {
+        let Some(dir) = &self.dir else { return Ok(()) };
+        let (list, saved) = (self.list(ip)?, saved(cx));
         if saved.read()?.as_deref() == Some(list.as_str()) || saver(cx).alive().is_some() {
+            return Ok(());
+        }
+        self.begin_to_save(cx, dir, ip, list, home, Some(saved)).map(drop)
+    }
+
+    /// Has the list saved before the address goes; `None` when nothing is remembered.
+    ///
+    /// # Errors
+    /// As [`Remembering::remember`].
+    pub fn remember_at_last(&self, cx: &Context, ip: IpAddr, home: Option<&Home>) -> Result<Option<Started>, OcfError> {
+        let Some(dir) = &self.dir else { return Ok(None) };
+        if !saver(cx).end() {
             return Ok(None);
         }
-        let (root, dir, name, sync) = (cx.root.clone(), dir.clone(), ip.to_string(), self.sync.clone());
+        self.begin_to_save(cx, dir, ip, self.list(ip)?, home, None).map(Some)
+    }
+
+    fn list(&self, ip: IpAddr) -> Result<String, OcfError> {
+        let connections = connection::established(ip, &self.ports)?;
+        Ok(connections.iter().map(Connection::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// `saved` is where it is noted that this list is the one that was saved last.
+    fn begin_to_save(
+        &self,
+        cx: &Context,
+        dir: &Path,
+        ip: IpAddr,
+        list: String,
+        home: Option<&Home>,
+        saved: Option<StateFile>,
+    ) -> Result<Started, OcfError> {
+        let (root, dir, name, sync) = (cx.root.clone(), dir.to_owned(), ip.to_string(), self.sync.clone());
         let home = home.and_then(|home| home.try_clone().ok());
         let kept = home.as_ref().map(keep).unwrap_or_default();
         let body = move |report: &mut Report| {
@@ -79,10 +107,10 @@ impl Remembering {
                 home.as_ref().map_or(Ok(()), Home::go_back)?;
                 sync.map_or(Ok(()), |words| carry_over(&root, &words, &path))
             });
-            let noted = done.and_then(|()| saved.write(list.as_bytes()));
+            let noted = done.and_then(|()| saved.map_or(Ok(()), |saved| saved.write(list.as_bytes())));
             report.conclude(noted.map_err(|e| format!("connections are not remembered: {e}")));
         };
-        saver(cx).start(kept, body).map(Some)
+        saver(cx).start(kept, body)
     }
 
     /// Begins to wake up the peers of connections that the other node had.

@@ -196,7 +196,7 @@ impl Vip {
         Remembering::start_over(cx);
         // Of an address that has gone there are no connections left to list, and the list is the other node's by now.
         if is_served && !look::find(&mut Netlink::route()?, record.ip, record.nic())?.is_empty() {
-            match self.remembering.remember(cx, record.ip, self.home.get()) {
+            match self.remembering.remember_at_last(cx, record.ip, self.home.get()) {
                 Ok(Some(saving)) if !saving.is_done_by(cx.deadline.share(0.3).within(stop::SAVING)) => {
                     tracing::warn!("tickle_dir: the connections are still being written");
                 }
@@ -285,9 +285,8 @@ impl Agent for Vip {
     }
 
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {
-        for background in [announce::background(cx), connections::waker(cx), connections::saver(cx)] {
-            background.end();
-        }
+        announce::background(cx).end();
+        connections::waker(cx).end();
         let record = Record::load(cx);
         let is_served = record.as_ref().is_some_and(|record| self.is_of(record));
         let named = self.ip.as_ref().ok().filter(|_| !is_served).map(|ip| Record {
@@ -297,6 +296,10 @@ impl Agent for Vip {
             namespace: self.namespace.clone(),
             source_label: None,
         });
+        // Where nothing is saved any more, nobody goes on saving either.
+        if !is_served {
+            connections::saver(cx).end();
+        }
         let mut failure = None;
         for one in [named, record].into_iter().flatten() {
             if let Err(e) = self.take_away(cx, &one, is_served) {
