@@ -55,6 +55,26 @@ rust_tests() { # NAME SECONDS COMMAND...
     fi
 }
 
+# The scenarios of the virtual address against IPaddr2, which proves that they are right. Sets $peer_is_left where that can not be had.
+peer_here() {
+    local log=$logs/peer program code since=$SECONDS
+    say "running  the scenarios of the virtual address against IPaddr2"
+    program=$(scripts/cargo test --locked --no-run --test vip 2>&1 | sed -n 's/^ *Executable tests.vip.main\.rs (\(.*\))$/\1/p')
+    timeout -k 10 400 scripts/test.d/peer "$program" >"$log" 2>&1 </dev/null
+    code=$?
+    case $code in
+        0) good 'the scenarios of the virtual address against IPaddr2' $((SECONDS - since)) "$(sum passed "$log")" ;;
+        77)
+            peer_is_left=yes
+            say "left to the guests: $(tail -n 1 "$log")"
+            ;;
+        *)
+            awk '/^---- /, /^test result:/' "$log" | head -n 100
+            miss 'the scenarios of the virtual address against IPaddr2' "exit code $code"
+            ;;
+    esac
+}
+
 summary() {
     local failure
     say
