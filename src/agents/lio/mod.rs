@@ -274,9 +274,10 @@ fn in_sight(lio: &lio::Lio) -> Result<(), OcfError> {
     Ok(())
 }
 
-/// A module or program that is not there is "not installed".
+/// A module or program that is not there is "not installed". One that does not load in time is there.
 fn not_installed(e: crate::kernel::error::KernelError) -> OcfError {
-    let code = if e.doing == "load module" && e.source.kind() != std::io::ErrorKind::PermissionDenied {
+    use std::io::ErrorKind::{PermissionDenied, TimedOut};
+    let code = if e.doing == "load module" && !matches!(e.source.kind(), PermissionDenied | TimedOut) {
         Code::Installed
     } else {
         return e.into();
