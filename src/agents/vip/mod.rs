@@ -281,7 +281,7 @@ impl Agent for Vip {
         let ip = self.startable(cx)?;
         let seen = self.look(cx, ip, None)?;
         let Some((_, link)) = seen.right else { return Ok(()) };
-        self.announcing.again(cx, ip, &link, self.announcing.count)
+        self.announcing.after_start(cx, ip, &link)
     }
 
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {

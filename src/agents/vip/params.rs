@@ -165,7 +165,8 @@ pub static CARRIER_WAIT: Param<u32> = Param::or(
     "carrier_wait",
     "5",
     "Seconds to wait for the link",
-    "How many seconds a start waits for the carrier, which a bond or a switch may take to give after the link came up.",
+    "How many seconds a start waits for the carrier, which a bond or a switch may take to give after the link came up. With \
+     check_link_status=false it does not wait.",
 )
 .reloadable();
 

@@ -146,7 +146,7 @@ impl<'a> Start<'a> {
     /// Waits until the link has a carrier, if that matters.
     fn carrier(&mut self, link: Link) -> Result<Link, OcfError> {
         let mut link = link;
-        if link.is_loopback || link.trouble().is_none() {
+        if link.is_loopback || link.trouble().is_none() || !self.vip.check_link {
             return Ok(link);
         }
         let until = self.cx.deadline.share(0.7).within(self.vip.carrier_wait);
@@ -158,11 +158,7 @@ impl<'a> Start<'a> {
             if until.is_past() {
                 let waited = self.vip.carrier_wait.as_secs();
                 let why = format!("{} {trouble}, also after {waited} s (carrier_wait)", link.name);
-                if self.vip.check_link {
-                    return Err(OcfError::new(Code::Generic, why));
-                }
-                tracing::warn!("{why}");
-                return Ok(link);
+                return Err(OcfError::new(Code::Generic, why));
             }
             listen(&mut news, until)?;
         }
