@@ -181,8 +181,8 @@ pub fn traces(node: &str) -> Vec<String> {
     // Which the kernel adds in its own time.
     let is_multicast = |line: &&str| line.starts_with("multicast ff00::/8");
     let stays = |line: &&str| !is_link(line) && !is_multicast(line);
-    // Without the carrier, which scenarios change.
-    let plain = |line: &str| line.replace(" linkdown", "").trim_end().to_owned();
+    // Without the carrier, which scenarios change, and the detection of duplicates, which ends in its own time.
+    let plain = |line: &str| line.replace(" linkdown", "").replace(" tentative", "").trim_end().to_owned();
     let mut found: Vec<String> = routes.lines().chain(all.lines()).filter(stays).map(plain).collect();
     let up = all.lines().filter(is_link).filter_map(|line| line.split_whitespace().nth(1));
     found.extend(up.map(|nic| format!("up: {nic}")));
