@@ -39,9 +39,10 @@ left_out() {
 }
 
 # Runs test programs in a guest. Whatever was expected and did not say "ok" has failed.
-suite_on() { # KERNEL PROGRAM...
+suite_on() { # KERNEL PROCESSORS PROGRAM...
     local kernel=$1 part
-    shift
+    local -x LAB_CPUS=$2
+    shift 2
     if ! check "a guest with Linux $kernel" 900 env "LAB_KERNEL=$kernel" scripts/test.d/fresh-guest "$logs/bin"; then
         for part; do miss "$part on Linux $kernel" 'no guest'; done
         return
@@ -52,7 +53,7 @@ suite_on() { # KERNEL PROGRAM...
 guest_suite() { # KERNEL PROGRAM
     local name="$2 on Linux $1" log=$logs/suite options='--ignored --test-threads=1' expected good_ones since=$SECONDS bad
     # In namespaces of their own they do not meet, and most of them wait.
-    case $2 in vip | vip_peer) options='--ignored --test-threads=3' ;; esac
+    case $2 in vip | vip_peer) options='--ignored --test-threads=4' ;; esac
     expected=$(guest 60 "/root/$2 $options --list 2>/dev/null" | grep -c ': test$')
     say "running  $name: $expected tests"
     # Each test as it ends, with the whole output kept for when it fails.
