@@ -31,6 +31,8 @@ const KEPT: usize = 1 << 20;
 pub struct Tool {
     program: PathBuf,
     env: Vec<(String, String)>,
+    /// Whether it stays in the process group of its caller, who then ends it together with itself.
+    is_in_group: bool,
 }
 
 /// What a program said.
@@ -73,7 +75,7 @@ impl Tool {
     pub fn find(root: &Root, name: &str) -> Result<Self> {
         let candidates = PLACES.iter().map(|place| root.path(place).join(name));
         match candidates.into_iter().find(|path| is_executable(path)) {
-            Some(program) => Ok(Self { program, env: Vec::new() }),
+            Some(program) => Ok(Self { program, env: Vec::new(), is_in_group: false }),
             None => Err(KernelError::new("find", name, io::ErrorKind::NotFound.into())),
         }
     }
@@ -88,7 +90,7 @@ impl Tool {
         }
         let program = root.path(name);
         if is_executable(&program) {
-            return Ok(Self { program, env: Vec::new() });
+            return Ok(Self { program, env: Vec::new(), is_in_group: false });
         }
         Err(KernelError::new("find program", program, io::ErrorKind::NotFound.into()))
     }
@@ -97,6 +99,13 @@ impl Tool {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// In the process group of its caller, not in one of its own: whoever ends that group ends what this starts as well.
+    #[must_use]
+    pub fn in_group_of_caller(mut self) -> Self {
+        self.is_in_group = true;
         self
     }
 
@@ -134,7 +143,10 @@ impl Tool {
         let mut command = Command::new(&self.program);
         command.args(args).env_clear().env("LC_ALL", "C").env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if !self.is_in_group {
+            command.process_group(0);
+        }
         // SAFETY: between fork and exec this makes two system calls and allocates nothing.
         unsafe { command.pre_exec(move || die_with(parent)) };
         command.spawn()

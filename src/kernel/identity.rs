@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpid};
 
 use super::attr::running_proc;
@@ -64,6 +65,13 @@ impl Alive {
     /// SIGKILL. That it ends is another matter.
     pub fn kill(&self) {
         let _ = kill_by(self.pidfd.as_fd());
+    }
+
+    /// SIGKILL to it and to the process group that it leads. `identity` is its own.
+    pub fn kill_with_group(&self, identity: Identity) {
+        // Nobody else gets the number as long as somebody is in the group, and before it is reaped.
+        let _ = killpg(Pid::from_raw(identity.pid), Signal::SIGKILL);
+        self.kill();
     }
 
     /// Whether it ends by the deadline, all its threads included.

@@ -200,6 +200,11 @@ pub fn die_with(parent: Pid) -> io::Result<()> {
     if getppid() == parent { Ok(()) } else { Err(Errno::ESRCH.into()) }
 }
 
+/// SIGKILL to all of this process's group, which it leads, and so to itself.
+pub fn end_group() {
+    let _ = killpg(getpid(), Signal::SIGKILL);
+}
+
 /// Ends this process now: no destructor and no exit handler of the parent, whose copy this process is, runs.
 pub fn end_now(code: i32) -> ! {
     // SAFETY: _exit takes a number and does not return.

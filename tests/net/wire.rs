@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ocf_san::deadline::Deadline;
 use ocf_san::kernel::net::announce::{Announcer, Form};
-use ocf_san::kernel::net::duplicate::find_duplicate;
+use ocf_san::kernel::net::duplicate::{Asking, find_duplicate};
 use ocf_san::kernel::net::hw::{HwAddr, HwLink};
 use ocf_san::kernel::net::packet::{advertisement, arp_reply, arp_request};
 use ocf_san::kernel::process::{Child, Ending, Setup};
@@ -78,11 +78,11 @@ pub fn who_has_an_address_is_found_at_once_and_an_address_nobody_has_is_free() {
     ip(&format!("addr add {VIP6}/64 dev right nodad"));
     for (taken, free) in [(VIP4, PEER4), (VIP6, PEER6)] {
         let before = Instant::now();
-        assert_eq!(find_duplicate(address(taken), &left(), &[], soon()).unwrap(), Some(right().address));
+        assert_eq!(find_duplicate(address(taken), &left(), &[], Asking::BeforeTakingIt, soon()).unwrap(), Some(right().address));
         assert!(before.elapsed() < Duration::from_millis(400), "{taken}: {:?}", before.elapsed());
         for (vip, own) in [(free, vec![]), (taken, vec![right().address])] {
             let before = Instant::now();
-            assert_eq!(find_duplicate(address(vip), &left(), &own, soon()).unwrap(), None);
+            assert_eq!(find_duplicate(address(vip), &left(), &own, Asking::BeforeTakingIt, soon()).unwrap(), None);
             let took = before.elapsed();
             assert!(took >= Duration::from_millis(450) && took < Duration::from_millis(700), "{vip}: {took:?}");
         }
@@ -93,9 +93,12 @@ pub fn of_two_who_want_an_address_at_once_one_finds_the_other() {
     pair();
     for vip in [VIP4, VIP6] {
         let there = Child::fork(Setup::default(), || {
-            assert_eq!(find_duplicate(address(vip), &right(), &[], soon()).unwrap(), Some(left().address));
+            assert_eq!(
+                find_duplicate(address(vip), &right(), &[], Asking::BeforeTakingIt, soon()).unwrap(),
+                Some(left().address)
+            );
         });
-        let here = find_duplicate(address(vip), &left(), &[], soon()).unwrap();
+        let here = find_duplicate(address(vip), &left(), &[], Asking::BeforeTakingIt, soon()).unwrap();
         let there = there.unwrap().wait(soon()).unwrap() == Some(Ending::Exited(0));
         // The first to find the other asks no more, so the other may find nothing.
         assert!(there || here.is_some(), "{vip}");
@@ -108,12 +111,12 @@ pub fn looking_for_a_duplicate_ends_at_the_deadline_and_fails_on_a_link_that_is_
     for vip in [VIP4, VIP6] {
         let before = Instant::now();
         let until = Deadline::after(Duration::from_millis(100));
-        assert_eq!(find_duplicate(address(vip), &left(), &[], until).unwrap(), None);
+        assert_eq!(find_duplicate(address(vip), &left(), &[], Asking::BeforeTakingIt, until).unwrap(), None);
         assert!(before.elapsed() < Duration::from_millis(300), "{:?}", before.elapsed());
     }
     ip("link set left down");
     for vip in [VIP4, VIP6] {
-        let error = find_duplicate(address(vip), &left(), &[], soon()).unwrap_err();
+        let error = find_duplicate(address(vip), &left(), &[], Asking::BeforeTakingIt, soon()).unwrap_err();
         assert_eq!((error.errno(), error.to_string()), (Some(libc::ENETDOWN), format!("probe {vip}: network is down")));
     }
 }

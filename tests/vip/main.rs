@@ -11,6 +11,7 @@ mod announce;
 mod answers;
 mod bad_input;
 mod call;
+mod changes;
 mod defects;
 mod duplicate;
 mod features;
@@ -200,6 +201,17 @@ const CASES: &[&[Case]] = &[
         a_sync_script_that_sleeps_hangs_nobody,
         a_tickle_directory_that_is_gone_fails_no_stop,
         twenty_moves_leave_nothing_behind,
+    ],
+    cases![Ours Nothing changes:
+        a_link_local_address_is_stopped_on_a_renamed_link,
+        a_link_local_address_of_another_nic_is_not_forgotten,
+        a_renamed_link_is_no_failure_where_no_nic_is_named,
+        who_only_asks_for_an_address_does_not_have_it,
+        a_carrier_that_comes_back_is_no_failure,
+        a_list_that_changed_back_is_saved_again,
+        a_reload_during_a_save_reaches_the_new_directory,
+        an_address_that_another_agent_started_is_looked_after,
+        a_sync_script_leaves_no_children,
     ],
     cases![Ours Nothing records:
         siblings_that_stop_together_stay_stopped,

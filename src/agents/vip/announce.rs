@@ -74,7 +74,11 @@ impl Announcing {
         second: Vec<Instant>,
     ) -> Result<Option<Started>, OcfError> {
         let background = background(cx);
-        if !background.end() || !link.can_be_asked() {
+        if !link.can_be_asked() {
+            background.forgive();
+            return Ok(None);
+        }
+        if !background.end() {
             return Ok(None);
         }
         let is_router = ip.is_ipv6() && forwards(cx, &link.name);

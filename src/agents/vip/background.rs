@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::kernel::identity::{Alive, Identity};
-use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep, pipe, wait_readable};
+use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_group, end_now, keep, pipe, wait_readable};
+use crate::kernel::task;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 use crate::ocf::state_file::StateFile;
 
-/// How long one that is killed gets to end. One that hangs in the kernel does not, and changes nothing any more if it ever comes back.
+/// How long one that is killed gets to end. One that hangs in the kernel does not, and ends with the call that it is in.
 const DEATH: Duration = Duration::from_millis(200);
 
 /// One of the background processes of this resource, by what it does. Naming it touches nothing.
@@ -95,6 +96,8 @@ impl Background {
             if let Err(e) = who.remove() {
                 tracing::warn!("{e}");
             }
+            // A program that was given up has children of its own.
+            end_group();
         });
         let child = child.map_err(wrong)?;
         // By the parent, so that it is there when the next action looks.
@@ -109,9 +112,13 @@ impl Background {
     /// The one that is running, if so.
     #[must_use]
     pub fn alive(&self) -> Option<Alive> {
+        self.identity()?.alive()
+    }
+
+    fn identity(&self) -> Option<Identity> {
         let text = self.who.read().ok().flatten()?;
         let (pid, start) = text.split_once(' ')?;
-        Identity { pid: pid.parse().ok()?, start: start.parse().ok()? }.alive()
+        Some(Identity { pid: pid.parse().ok()?, start: start.parse().ok()? })
     }
 
     /// Why the last one failed, if it did.
@@ -127,10 +134,18 @@ impl Background {
         }
     }
 
-    /// Ends it; whether there is none any more. One that hangs in the kernel stays known, so that nobody puts a second one beside it.
+    /// For how long it has been running, if it is.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let identity = self.identity()?;
+        identity.alive()?;
+        Some(Duration::from_millis(task::now_in_ticks().ok()?.saturating_sub(identity.start) * 10))
+    }
+
+    /// Ends it, and what it has started; whether there is none any more. One that hangs in the kernel stays known, so that nobody puts a second one beside it.
     pub fn end(&self) -> bool {
-        if let Some(alive) = self.alive() {
-            alive.kill();
+        if let Some((identity, alive)) = self.identity().and_then(|identity| Some((identity, identity.alive()?))) {
+            alive.kill_with_group(identity);
             if !alive.ends_by(Deadline::after(DEATH)) {
                 tracing::warn!("a background process hangs in the kernel");
                 return false;

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::net::IpAddr;
 
-use super::{Vip, missing};
+use super::{Vip, look, missing};
 use crate::kernel::net::link::{Link, MAX_NAME};
 use crate::kernel::net::namespace;
 use crate::kernel::net::netlink::Netlink;
@@ -24,6 +24,12 @@ impl Vip {
             if six.is_unicast_link_local() {
                 return Err(wrong("nic", "not set, and every link has the network of a link-local address"));
             }
+        }
+        if look::is_link_local(ip) && self.remembering.dir.is_some() {
+            return Err(wrong(
+                "tickle_dir",
+                "without effect for a link-local address: the peers can not be reached by their addresses alone",
+            ));
         }
         if self.remembering.sync.is_some() && self.remembering.dir.is_none() {
             return Err(wrong("sync_script", "there is nothing to carry over without tickle_dir"));

@@ -14,6 +14,7 @@ use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::error::KernelError;
 use crate::kernel::exec::Tool;
+use crate::kernel::net::address::Address;
 use crate::kernel::net::connection::{self, Connection};
 use crate::kernel::net::namespace::Home;
 use crate::kernel::net::netlink::Netlink;
@@ -24,7 +25,7 @@ use crate::ocf::run::Context;
 use crate::ocf::state_file::StateFile;
 
 /// How long the program that carries the list over may take.
-const SYNC: Duration = Duration::from_secs(20);
+pub const SYNC: Duration = Duration::from_secs(20);
 /// When the peers are woken up, from the start on: Linux answers such a packet at most once in 0.5 s (`tcp_invalid_ratelimit`).
 const MOMENTS: [Duration; 3] = [Duration::ZERO, Duration::from_millis(700), Duration::from_secs(2)];
 
@@ -51,22 +52,32 @@ pub fn waker(cx: &Context) -> Background {
     Background::new(cx, "waker")
 }
 
+/// What to say of one that does not come to an end.
+#[must_use]
+pub fn hang(cx: &Context) -> Option<String> {
+    let age = saver(cx).age().filter(|age| *age > SYNC + SYNC / 2)?;
+    Some(format!("tickle_dir: writing the list of connections has hung for {} s", age.as_secs()))
+}
+
 /// What the list was when it was last saved.
 fn saved(cx: &Context) -> StateFile {
     StateFile::new(cx, "VIP", "connections")
 }
 
 impl Remembering {
-    /// Has the list saved if it has changed and nobody is at it. `home` is the network namespace of the cluster, if this is another one.
+    /// Has the list saved if it has changed, or `is_anew` in any case, unless somebody is at it. `home` is the network namespace of the cluster, if this is another one.
     ///
     /// # Errors
     /// The connections can not be listed, or no further process.
-    pub fn remember(&self, cx: &Context, ip: IpAddr, home: Option<&Home>) -> Result<(), OcfError> {
+    pub fn remember(&self, cx: &Context, ip: IpAddr, home: Option<&Home>, is_anew: bool) -> Result<(), OcfError> {
         let Some(dir) = &self.dir else { return Ok(()) };
         let (list, saved) = (self.list(ip)?, saved(cx));
-        if saved.read()?.as_deref() == Some(list.as_str()) || saver(cx).alive().is_some() {
+        let is_known = !is_anew && saved.read()?.as_deref() == Some(list.as_str());
+        if is_known || saver(cx).alive().is_some() {
             return Ok(());
         }
+        // Until this has worked, nobody knows what the file holds.
+        saved.remove()?;
         self.begin_to_save(cx, dir, ip, list, home, Some(saved)).map(drop)
     }
 
@@ -76,7 +87,8 @@ impl Remembering {
     /// As [`Remembering::remember`].
     pub fn remember_at_last(&self, cx: &Context, ip: IpAddr, home: Option<&Home>) -> Result<Option<Started>, OcfError> {
         let Some(dir) = &self.dir else { return Ok(None) };
-        if !saver(cx).end() {
+        if saver(cx).alive().is_some() {
+            tracing::warn!("tickle_dir: writing the list of connections hangs");
             return Ok(None);
         }
         self.begin_to_save(cx, dir, ip, self.list(ip)?, home, None).map(Some)
@@ -87,7 +99,7 @@ impl Remembering {
         Ok(connections.iter().map(Connection::to_string).collect::<Vec<_>>().join("\n"))
     }
 
-    /// `saved` is where it is noted that this list is the one that was saved last.
+    /// `saved` is where it is noted that this list is the one that was saved last; without, it is the last one of all.
     fn begin_to_save(
         &self,
         cx: &Context,
@@ -98,9 +110,15 @@ impl Remembering {
         saved: Option<StateFile>,
     ) -> Result<Started, OcfError> {
         let (root, dir, name, sync) = (cx.root.clone(), dir.to_owned(), ip.to_string(), self.sync.clone());
-        let home = home.and_then(|home| home.try_clone().ok());
+        let home = home.map(Home::try_clone).transpose().map_err(|e| OcfError::new(Code::Generic, e))?;
         let kept = home.as_ref().map(keep).unwrap_or_default();
         let body = move |report: &mut Report| {
+            // A stop may have been here meanwhile, and the list is the other node's then.
+            let has_gone =
+                || Netlink::route().and_then(|mut netlink| Address::find(&mut netlink, ip)).is_ok_and(|found| found.is_empty());
+            if saved.is_some() && has_gone() {
+                return;
+            }
             let done = save(&root, &dir, &name, &list).and_then(|path| {
                 report.done();
                 // The other node is reached from where the cluster is.
@@ -149,8 +167,9 @@ impl Remembering {
         }
     }
 
-    /// Has the next monitor save the list anew, whatever has become of it before.
+    /// Has the next monitor save the list anew, whatever has become of it before. Whoever is saving it does not go on.
     pub fn start_over(cx: &Context) {
+        saver(cx).end();
         if let Err(e) = saved(cx).remove() {
             tracing::warn!("{e}");
         }
@@ -167,7 +186,7 @@ fn save(root: &Root, dir: &Path, name: &str, list: &str) -> Result<PathBuf, Kern
 
 fn carry_over(root: &Root, words: &[String], path: &Path) -> Result<(), KernelError> {
     let Some((program, first)) = words.split_first() else { return Ok(()) };
-    let tool = Tool::named(root, program)?;
+    let tool = Tool::named(root, program)?.in_group_of_caller();
     let path = path.to_string_lossy();
     let arguments: Vec<&str> = first.iter().map(String::as_str).chain([path.as_ref()]).collect();
     tool.ok(&arguments, Deadline::after(SYNC)).map(drop)

@@ -4,15 +4,18 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::background::Background;
+use super::start::LINKS;
 use super::{announce, connections};
 use crate::kernel::error::KernelError;
-use crate::kernel::net::duplicate::find_duplicate;
+use crate::kernel::net::duplicate::{Asking, find_duplicate};
 use crate::kernel::net::link::Link;
 use crate::kernel::net::netlink::Netlink;
 use crate::ocf::run::Context;
 
 /// How long a deep monitor looks for another owner.
 const PROBING: Duration = Duration::from_secs(2);
+/// How long a link may be without a carrier before that counts.
+const RECOVERY: Duration = Duration::from_secs(2);
 
 /// What is worth a look although the address serves: a bond, or one below a VLAN, that has lost a link; a background process that failed.
 /// That a link can not be looked at is logged: the address was found to be right.
@@ -23,6 +26,25 @@ pub fn doubt(cx: &Context, link: &Link) -> Option<String> {
         None
     });
     lost.or_else(|| [announce::background(cx), connections::saver(cx)].iter().find_map(Background::failure))
+        .or_else(|| connections::hang(cx))
+}
+
+/// Whether a link that is in trouble gets over it within two seconds: a port that negotiates anew, a bond that changes over.
+pub fn recovers(cx: &Context, link: &Link) -> bool {
+    let until = cx.deadline.share(0.3).within(RECOVERY);
+    let look = || -> Result<bool, KernelError> {
+        let mut netlink = Netlink::route()?;
+        let mut news = Netlink::route()?;
+        news.join(LINKS)?;
+        loop {
+            match Link::by_index(&mut netlink, link.hw.index)? {
+                Some(link) if link.trouble().is_none() => return Ok(true),
+                Some(_) if !until.is_past() => news.listen(until.remaining())?,
+                _ => return Ok(false),
+            }
+        }
+    };
+    link.is_up && look().unwrap_or(false)
 }
 
 fn lost_slave(link: &Link) -> Result<Option<String>, KernelError> {
@@ -44,7 +66,7 @@ pub fn duplicate(cx: &Context, ip: IpAddr, link: &Link) -> Option<String> {
     }
     let ask = || {
         let own = Link::addresses(&mut Netlink::route()?)?;
-        find_duplicate(ip, &link.hw, &own, cx.deadline.share(0.5).within(PROBING))
+        find_duplicate(ip, &link.hw, &own, Asking::WhileHavingIt, cx.deadline.share(0.5).within(PROBING))
     };
     match ask() {
         Ok(other) => other.map(|other| format!("{other} on the network of {} answers for {ip} too", link.name)),

@@ -11,8 +11,10 @@ use crate::ocf::run::State;
 /// How the address should be, as far as that is known.
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
-    /// The link, by any of its names.
+    /// The link that the parameter names.
     pub nic: Option<String>,
+    /// The number of the link that the start put it on.
+    pub index: Option<u32>,
     /// How many bits are the network's.
     pub prefix: Option<u8>,
     /// The label without the link's name in front.
@@ -43,11 +45,15 @@ impl Seen {
 /// # Errors
 /// The kernel can not be asked, or its answer not be read.
 pub fn look(netlink: &mut Netlink, ip: IpAddr, expected: &Expected) -> Result<Seen, KernelError> {
-    let found = find(netlink, ip, expected.nic.as_deref())?;
+    let found = find(netlink, ip, expected.index, expected.nic.as_deref())?;
     let Some(first) = found.first() else { return Ok(Seen::new(State::Stopped)) };
-    let link = match &expected.nic {
-        Some(name) => Link::by_name(netlink, name)?,
-        None => Link::by_index(netlink, first.index())?,
+    let link = match (&expected.nic, expected.index) {
+        (Some(name), _) => Link::by_name(netlink, name)?,
+        // A link that has gone since is no measure for the one that has the address now.
+        (None, Some(index)) => {
+            Link::by_index(netlink, index)?.map_or_else(|| Link::by_index(netlink, first.index()), |link| Ok(Some(link)))?
+        }
+        (None, None) => Link::by_index(netlink, first.index())?,
     };
     let fits = |a: &Address, link: &Link| a.index() == link.hw.index && expected.prefix.is_none_or(|prefix| prefix == a.prefix());
     let right = link.as_ref().and_then(|link| found.iter().find(|address| fits(address, link)));
@@ -93,19 +99,29 @@ fn state(address: &Address, link: &Link, expected: &Expected) -> State {
     State::Running
 }
 
-/// Where `ip` is. A link-local address is only looked for on its own link: each link can have the same one.
+/// Where `ip` is. A link-local address is only looked for on its own link, by the number that the start noted or else by name: each link
+/// can have the same one.
 ///
 /// # Errors
 /// The kernel can not be asked, or its answer not be read.
-pub fn find(netlink: &mut Netlink, ip: IpAddr, nic: Option<&str>) -> Result<Vec<Address>, KernelError> {
+pub fn find(netlink: &mut Netlink, ip: IpAddr, index: Option<u32>, nic: Option<&str>) -> Result<Vec<Address>, KernelError> {
     let mut found = Address::find(netlink, ip)?;
-    if let (IpAddr::V6(six), Some(nic), false) = (ip, nic, found.is_empty()) {
-        if six.is_unicast_link_local() {
-            let link = Link::by_name(netlink, nic)?;
-            found.retain(|address| link.as_ref().is_some_and(|link| link.hw.index == address.index()));
-        }
+    if !is_link_local(ip) || found.is_empty() {
+        return Ok(found);
     }
+    let own = match (index, nic) {
+        (Some(index), _) => Some(index),
+        (None, Some(nic)) => Some(Link::by_name(netlink, nic)?.map_or(0, |link| link.hw.index)),
+        (None, None) => None,
+    };
+    found.retain(|address| own.is_none_or(|own| own == address.index()));
     Ok(found)
+}
+
+/// Whether each link can have the same one.
+#[must_use]
+pub fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// The name of a link by its number, for a human; the number when it can not be told.

@@ -27,6 +27,7 @@ use crate::kernel::net::link::Link;
 use crate::kernel::net::namespace::Home;
 use crate::kernel::net::netlink::Netlink;
 use crate::kernel::net::route;
+use crate::kernel::task;
 use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::{Agent, Context, Level, State};
@@ -153,7 +154,8 @@ impl Vip {
     fn expected(&self, record: Option<&Record>) -> Expected {
         let record = record.filter(|record| self.is_of(record));
         Expected {
-            nic: self.nic.clone().or(record.and_then(|record| record.nic().map(str::to_owned))),
+            nic: self.nic.clone(),
+            index: record.map(|record| record.index),
             prefix: self.prefix.or(record.map(|record| record.prefix)),
             label: self.label.clone(),
             check_link: self.check_link,
@@ -163,7 +165,14 @@ impl Vip {
 
     /// Whether a start with these parameters wrote the record, as far as they say which address it is.
     fn is_of(&self, record: &Record) -> bool {
-        self.ip == Ok(record.ip) && self.namespace == record.namespace
+        let is_same = self.ip == Ok(record.ip) && self.namespace == record.namespace;
+        is_same && (!look::is_link_local(record.ip) || self.nic == record.nic)
+    }
+
+    /// What these parameters say of an address on that link, 0 when it is not known.
+    fn record(&self, ip: IpAddr, index: u32, prefix: u8) -> Record {
+        let (nic, namespace, since) = (self.nic.clone(), self.namespace.clone(), task::now_in_ticks().unwrap_or(0));
+        Record { ip, prefix, index, nic, namespace, source_label: None, since }
     }
 
     /// The record of another address that this resource had, if that is still there.
@@ -172,17 +181,19 @@ impl Vip {
         if !self.enter(cx, record.namespace.as_deref())? {
             return Ok(None);
         }
-        let is_there = !look::find(&mut Netlink::route()?, record.ip, record.nic())?.is_empty();
+        let is_there = !look::find(&mut Netlink::route()?, record.ip, Some(record.index), None)?.is_empty();
         Ok(is_there.then_some(record))
     }
 
     /// Keeps the list of connections and the neighbours up to date.
-    fn keep_up(&self, cx: &Context, ip: IpAddr, link: &Link) {
+    fn keep_up(&self, cx: &Context, ip: IpAddr, link: &Link, record: &Record) {
         // What failed is tried again, so that the doubt goes away when it works.
         let has_failed = announce::background(cx).failure().is_some();
         let count = if has_failed { self.announcing.count } else { self.announcing.refresh };
         let announced = self.announcing.again(cx, ip, link, count);
-        let remembered = self.remembering.remember(cx, ip, self.home.get());
+        // The node that had the address before may carry over its own list yet.
+        let is_anew = record.is_younger_than(connections::SYNC * 2);
+        let remembered = self.remembering.remember(cx, ip, self.home.get(), is_anew);
         for e in [announced.err(), remembered.err()].into_iter().flatten() {
             tracing::warn!("{e}");
         }
@@ -195,7 +206,7 @@ impl Vip {
         }
         Remembering::start_over(cx);
         // Of an address that has gone there are no connections left to list, and the list is the other node's by now.
-        if is_served && !look::find(&mut Netlink::route()?, record.ip, record.nic())?.is_empty() {
+        if is_served && !look::find(&mut Netlink::route()?, record.ip, Some(record.index), None)?.is_empty() {
             match self.remembering.remember_at_last(cx, record.ip, self.home.get()) {
                 Ok(Some(saving)) if !saving.is_done_by(cx.deadline.share(0.3).within(stop::SAVING)) => {
                     tracing::warn!("tickle_dir: the connections are still being written");
@@ -225,11 +236,18 @@ impl Agent for Vip {
                 left.map_or(State::Stopped, |left| State::Partial(format!("{} of an earlier start is still there", left.ip)))
             );
         }
-        let (State::Running, Some((_, link))) = (&seen.state, &seen.right) else { return Ok(seen.state) };
+        let Some((_, link)) = &seen.right else { return Ok(seen.state) };
+        let is_only_the_link = matches!(seen.state, State::Failed(_)) && link.trouble().is_some();
+        if is_only_the_link && health::recovers(cx, link) {
+            return Ok(self.look(cx, ip, record.as_ref())?.state);
+        }
+        if seen.state != State::Running {
+            return Ok(seen.state);
+        }
         let doubt = health::doubt(cx, link);
-        // Without a record of ours this only looks, as a probe does.
-        if record.is_some() {
-            self.keep_up(cx, ip, link);
+        // What was not started here is only looked at.
+        if let Some(record) = &record {
+            self.keep_up(cx, ip, link, record);
         }
         if level >= Level::Config {
             if let Some(why) = health::duplicate(cx, ip, link) {
@@ -263,7 +281,7 @@ impl Agent for Vip {
         let ip = self.startable(cx)?;
         // Its record is about to be replaced, and nobody would know of it any more.
         if let Some(left) = self.left_behind(cx, Record::load(cx))? {
-            stop::remove(cx, &left)?;
+            self.take_away(cx, &left, false)?;
         }
         self.enter_own(cx)?;
         Remembering::start_over(cx);
@@ -280,26 +298,22 @@ impl Agent for Vip {
     fn start_again(&self, cx: &Context) -> Result<(), OcfError> {
         let ip = self.startable(cx)?;
         let seen = self.look(cx, ip, None)?;
-        let Some((_, link)) = seen.right else { return Ok(()) };
+        let Some((address, link)) = seen.right else { return Ok(()) };
+        if Record::load(cx).is_none() {
+            // Another agent may have started it.
+            self.record(ip, link.hw.index, address.prefix()).save(cx)?;
+        }
         self.announcing.after_start(cx, ip, &link)
     }
 
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {
         announce::background(cx).end();
+        announce::background(cx).forgive();
         connections::waker(cx).end();
+        connections::saver(cx).end();
         let record = Record::load(cx);
         let is_served = record.as_ref().is_some_and(|record| self.is_of(record));
-        let named = self.ip.as_ref().ok().filter(|_| !is_served).map(|ip| Record {
-            ip: *ip,
-            prefix: 0,
-            nic: self.nic.clone().unwrap_or_default(),
-            namespace: self.namespace.clone(),
-            source_label: None,
-        });
-        // Where nothing is saved any more, nobody goes on saving either.
-        if !is_served {
-            connections::saver(cx).end();
-        }
+        let named = self.ip.as_ref().ok().filter(|_| !is_served).map(|ip| self.record(*ip, 0, 0));
         let mut failure = None;
         for one in [named, record].into_iter().flatten() {
             if let Err(e) = self.take_away(cx, &one, is_served) {

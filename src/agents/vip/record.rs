@@ -1,9 +1,11 @@
 //! What a start wrote down before it changed anything, so that a stop finds it again whatever has become of the configuration.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::task;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 use crate::ocf::state_file::StateFile;
@@ -15,14 +17,20 @@ pub struct Record {
     pub ip: IpAddr,
     /// How many bits of it are the network's.
     pub prefix: u8,
-    /// The link's own name; empty when it is not known.
-    pub nic: String,
+    /// The number of the link; 0 when it is not known. Unlike its name it stays.
+    pub index: u32,
+    /// The name that the parameter `nic` had.
+    #[serde(default)]
+    pub nic: Option<String>,
     /// The network namespace.
     #[serde(default)]
     pub namespace: Option<String>,
     /// The label of the source address selection, if the start added it.
     #[serde(default)]
     pub source_label: Option<u32>,
+    /// When the start was, in clock ticks since boot.
+    #[serde(default)]
+    pub since: u64,
 }
 
 fn file(cx: &Context) -> StateFile {
@@ -46,10 +54,10 @@ impl Record {
         Ok(file(cx).write(&text)?)
     }
 
-    /// The link, if it is known.
+    /// Whether the start was less than that long ago.
     #[must_use]
-    pub fn nic(&self) -> Option<&str> {
-        Some(self.nic.as_str()).filter(|nic| !nic.is_empty())
+    pub fn is_younger_than(&self, age: Duration) -> bool {
+        task::now_in_ticks().is_ok_and(|now| Duration::from_millis(now.saturating_sub(self.since) * 10) < age)
     }
 
     /// Forgets it. That it stays when the directory is not writable is logged: it says nothing of an address that is gone.

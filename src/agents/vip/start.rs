@@ -2,7 +2,7 @@
 //! away again.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::look::look;
 use super::record::Record;
@@ -11,7 +11,7 @@ use super::{Vip, missing};
 use crate::deadline::Deadline;
 use crate::kernel::error::KernelError;
 use crate::kernel::net::address::{Address, FOREVER, NewAddress};
-use crate::kernel::net::duplicate::find_duplicate;
+use crate::kernel::net::duplicate::{Asking, find_duplicate};
 use crate::kernel::net::link::{Link, MAX_NAME};
 use crate::kernel::net::netlink::Netlink;
 use crate::kernel::net::{route, source_label};
@@ -19,7 +19,7 @@ use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::{Context, State};
 
 /// `RTNLGRP_LINK` and `RTNLGRP_IPV6_IFADDR` (`linux/rtnetlink.h`).
-const LINKS: u32 = 1;
+pub const LINKS: u32 = 1;
 const IPV6_ADDRESSES: u32 = 9;
 /// How long to listen for news before looking again all the same.
 const NEWS: Duration = Duration::from_millis(500);
@@ -149,15 +149,16 @@ impl<'a> Start<'a> {
         if link.is_loopback || link.trouble().is_none() || !self.vip.check_link {
             return Ok(link);
         }
-        let until = self.cx.deadline.share(0.7).within(self.vip.carrier_wait);
+        let (until, begun) = (self.cx.deadline.share(0.7).within(self.vip.carrier_wait), Instant::now());
         let mut news = Netlink::route()?;
         news.join(LINKS)?;
         loop {
             link = self.reread(link.hw.index)?;
             let Some(trouble) = link.trouble() else { return Ok(link) };
             if until.is_past() {
-                let waited = self.vip.carrier_wait.as_secs();
-                let why = format!("{} {trouble}, also after {waited} s (carrier_wait)", link.name);
+                let waited = begun.elapsed();
+                let limit = if waited < self.vip.carrier_wait { "the start's time-out" } else { "carrier_wait" };
+                let why = format!("{} {trouble}, also after {:.0} s ({limit})", link.name, waited.as_secs_f64());
                 return Err(OcfError::new(Code::Generic, why));
             }
             listen(&mut news, until)?;
@@ -170,7 +171,7 @@ impl<'a> Start<'a> {
             return Ok(());
         }
         let own = Link::addresses(&mut self.netlink)?;
-        match find_duplicate(self.ip, &link.hw, &own, self.cx.deadline.within(PROBING))? {
+        match find_duplicate(self.ip, &link.hw, &own, Asking::BeforeTakingIt, self.cx.deadline.within(PROBING))? {
             None => Ok(()),
             Some(other) => {
                 let why = format!("{} is in use: {other} on the network of {} answers for it", self.ip, link.name);
@@ -203,13 +204,14 @@ impl<'a> Start<'a> {
         self.undo.added = Some((link.hw.index, prefix));
         self.record(link, prefix)?;
         if let (IpAddr::V6(ip), Some(label)) = (self.ip, vip.source_label) {
+            let is_ours = self.earlier_label() == Some(label);
             match source_label::add(&mut self.netlink, ip, label) {
-                Ok(true) => {
+                // The administrator's.
+                Ok(false) if !is_ours => {}
+                Ok(_) => {
                     self.undo.source_label = Some(label);
                     self.record(link, prefix)?;
                 }
-                // The administrator's.
-                Ok(false) => {}
                 // The address serves without it.
                 Err(e) => tracing::warn!("lvs_ipv6_addrlabel: {e}"),
             }
@@ -224,9 +226,13 @@ impl<'a> Start<'a> {
 
     /// Writes down what is about to be there.
     fn record(&self, link: &Link, prefix: u8) -> Result<(), OcfError> {
-        let (nic, namespace) = (link.name.clone(), self.vip.namespace.clone());
-        let earlier = Record::load(self.cx).filter(|record| record.ip == self.ip).and_then(|record| record.source_label);
-        Record { ip: self.ip, prefix, nic, namespace, source_label: self.undo.source_label.or(earlier) }.save(self.cx)
+        let source_label = self.undo.source_label.or(self.earlier_label());
+        Record { source_label, ..self.vip.record(self.ip, link.hw.index, prefix) }.save(self.cx)
+    }
+
+    /// The label that an earlier start added and no stop has taken away.
+    fn earlier_label(&self) -> Option<u32> {
+        Record::load(self.cx).filter(|record| record.ip == self.ip)?.source_label
     }
 
     /// Waits until the kernel has found the address to be ours alone, and sees that it is there.

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::look::{find, name_of};
+use super::look::{find, is_link_local, name_of};
 use super::record::Record;
 use crate::kernel::error::KernelError;
 use crate::kernel::net::address::Address;
@@ -23,14 +23,15 @@ pub const SAVING: Duration = Duration::from_secs(1);
 pub fn remove(cx: &Context, record: &Record) -> Result<(), OcfError> {
     let ip = record.ip;
     let mut netlink = Netlink::route()?;
+    let index = Some(record.index).filter(|index| *index > 0);
     let mut failure = None;
-    for address in find(&mut netlink, ip, record.nic())? {
+    for address in find(&mut netlink, ip, index, record.nic.as_deref())? {
         if let Err(e) = remove_one(cx, &mut netlink, &address) {
             failure = Some(e);
         }
     }
     // That it is gone counts, not what was said on the way.
-    if let Some(address) = find(&mut netlink, ip, record.nic())?.first() {
+    if let Some(address) = find(&mut netlink, ip, index, record.nic.as_deref())?.first() {
         let on = name_of(&mut netlink, address.index());
         let error = failure.map_or_else(|| OcfError::new(Code::Generic, "it came back"), OcfError::from);
         return Err(error.context(format_args!("{address} is still on {on}")));
@@ -47,11 +48,9 @@ pub fn remove(cx: &Context, record: &Record) -> Result<(), OcfError> {
 /// Drops what is left of the connections. With an IPv4 address gone no packet leaves, and the peers wait for the other node; for an IPv6
 /// one Linux sends resets all the same, and the peers begin to connect again.
 fn drop_connections(ip: IpAddr) {
-    if let IpAddr::V6(six) = ip {
-        if six.is_unicast_link_local() {
-            // Another link may have the same one.
-            return;
-        }
+    if is_link_local(ip) {
+        // Another link may have the same one.
+        return;
     }
     match connection::destroy(ip) {
         Ok(0) => {}

@@ -1,6 +1,7 @@
 //! Requests to the kernel over a netlink socket, and its replies: one request at a time, synchronous.
 //!
-//! The kernel makes its replies before `send` returns, so waiting is bounded by a plain receive time-out.
+//! The kernel does the work before `send` returns, which no time-out of ours bounds: like everything in a worker it is the supervisor's to
+//! give up. Its replies are there then.
 
 use std::fmt::Display;
 use std::io;

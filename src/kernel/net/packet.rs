@@ -170,6 +170,18 @@ fn advertised<'a>(options: &'a [u8], link: &HwLink) -> Option<&'a [u8]> {
     option.as_bytes().get(before..before + link.address.0.len())
 }
 
+/// Whether an ARP packet or a neighbour message only asks for an address, with no address of its own: an ARP probe (RFC 5227) or a
+/// neighbour solicitation.
+#[must_use]
+pub fn is_question(bytes: &[u8]) -> bool {
+    const SOLICITATION: u8 = 135;
+    match bytes.first().map(|byte| byte >> 4) {
+        Some(6) => bytes.get(40) == Some(&SOLICITATION),
+        // The sender's address stands behind its hardware address, whose length is in the header.
+        _ => bytes.get(4).map(|length| 8 + usize::from(*length)).and_then(|at| bytes.get(at..at + 4)) == Some(&[0; 4]),
+    }
+}
+
 fn unfit(why: impl Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why.to_string())
 }
