@@ -52,6 +52,16 @@ pub fn a_renamed_link_is_no_failure_where_no_nic_is_named() {
     assert_eq!(places("node1", VIP), [""; 0]);
 }
 
+/// It serves all the same, and goes with it.
+pub fn a_second_copy_is_worth_a_look() {
+    let call = v4("node1", "");
+    call.action("start").run().is(0);
+    ip("node1", &format!("addr add {VIP}/32 dev eth0"));
+    call.action("monitor").run().is(190).says(&["ip address del", "/32", "eth0"]);
+    call.action("stop").run().is(0);
+    assert_eq!(places("node1", VIP), [""; 0]);
+}
+
 /// A start with `run_arping` on the other node asks as `arping -D` does.
 pub fn who_only_asks_for_an_address_does_not_have_it() {
     let call = v4("node1", "").set("monitor_on_duplicate", "fail");

@@ -206,6 +206,7 @@ const CASES: &[&[Case]] = &[
         a_link_local_address_is_stopped_on_a_renamed_link,
         a_link_local_address_of_another_nic_is_not_forgotten,
         a_renamed_link_is_no_failure_where_no_nic_is_named,
+        a_second_copy_is_worth_a_look,
         who_only_asks_for_an_address_does_not_have_it,
         a_carrier_that_comes_back_is_no_failure,
         a_list_that_changed_back_is_saved_again,

@@ -57,22 +57,24 @@ pub fn look(netlink: &mut Netlink, ip: IpAddr, expected: &Expected) -> Result<Se
     };
     let fits = |a: &Address, link: &Link| a.index() == link.hw.index && expected.prefix.is_none_or(|prefix| prefix == a.prefix());
     let right = link.as_ref().and_then(|link| found.iter().find(|address| fits(address, link)));
-    if let Some(wrong) = found.iter().find(|address| right != Some(*address)) {
-        let is_elsewhere = link.as_ref().is_none_or(|link| link.hw.index != wrong.index());
-        let on = if is_elsewhere {
-            name_of(netlink, wrong.index())
-        } else {
-            link.as_ref().map(|l| l.name.clone()).unwrap_or_default()
-        };
+    let wrong = found.iter().find(|address| right != Some(*address));
+    let wrong = wrong.map(|wrong| (wrong, name_of(netlink, wrong.index())));
+    let (Some(address), Some(link)) = (right, &link) else {
+        // Every address that was found is wrong, and there is one.
+        let Some((wrong, on)) = wrong else { return Ok(Seen::new(State::Stopped)) };
         let prefix = expected.prefix.map(|prefix| format!("/{prefix}")).unwrap_or_default();
         let nic = expected.nic.as_deref().or(link.as_ref().map(|l| l.name.as_str())).unwrap_or_default();
-        let also = if right.is_some() { "also " } else { "" };
-        let why = format!("{wrong} is {also}on {on}, expected only {ip}{prefix} on {nic}: {}", removal(expected, wrong, &on));
+        let why = format!("{wrong} is on {on}, expected only {ip}{prefix} on {nic}: {}", removal(expected, wrong, &on));
         return Ok(Seen::new(State::Partial(why)));
-    }
-    // Every address that was found is the right one, and there is one; its link may have gone this very moment.
-    let (Some(address), Some(link)) = (right, link) else { return Ok(Seen::new(State::Stopped)) };
-    Ok(Seen { state: state(address, &link, expected), right: Some((address.clone(), link)) })
+    };
+    let state = match (state(address, link, expected), wrong) {
+        // It serves.
+        (State::Running, Some((wrong, on))) => {
+            State::Degraded(format!("{address} on {}, and {wrong} on {on} too: {}", link.name, removal(expected, wrong, &on)))
+        }
+        (state, _) => state,
+    };
+    Ok(Seen { state, right: Some((address.clone(), link.clone())) })
 }
 
 /// The state of an address that is where it should be.

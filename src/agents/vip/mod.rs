@@ -241,10 +241,11 @@ impl Agent for Vip {
         if is_only_the_link && health::recovers(cx, link) {
             return Ok(self.look(cx, ip, record.as_ref())?.state);
         }
-        if seen.state != State::Running {
-            return Ok(seen.state);
-        }
-        let doubt = health::doubt(cx, link);
+        let doubt = match &seen.state {
+            State::Running => health::doubt(cx, link),
+            State::Degraded(why) => Some(why.clone()),
+            _ => return Ok(seen.state),
+        };
         // What was not started here is only looked at.
         if let Some(record) = &record {
             self.keep_up(cx, ip, link, record);
