@@ -122,8 +122,8 @@ impl Call {
     /// Calls, and waits for the end of the agent itself, not for what it leaves.
     pub fn run(&self) -> Answer {
         static CALLS: AtomicU32 = AtomicU32::new(0);
-        let (out, err) = ["out", "err"].map(|end| format!("{DIR}/{}.{end}", CALLS.load(Ordering::Relaxed))).into();
-        CALLS.fetch_add(1, Ordering::Relaxed);
+        let number = CALLS.fetch_add(1, Ordering::Relaxed);
+        let (out, err) = ["out", "err"].map(|end| format!("{DIR}/{number}.{end}")).into();
         let mut command = self.command();
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
         let since = Instant::now();

@@ -180,9 +180,11 @@ pub fn traces(node: &str) -> Vec<String> {
     let is_link = |line: &&str| line.contains(" mtu ");
     // Which the kernel adds in its own time.
     let is_multicast = |line: &&str| line.starts_with("multicast ff00::/8");
-    let stays = |line: &&str| !is_link(line) && !is_multicast(line);
-    // Without the carrier, which scenarios change, and the detection of duplicates, which ends in its own time.
-    let plain = |line: &str| line.replace(" linkdown", "").replace(" tentative", "").trim_end().to_owned();
+    // So does it with the link-local addresses that the nics of this world have by themselves.
+    let is_automatic = |line: &&str| line.contains("fe80::ff:fe00:");
+    let stays = |line: &&str| !is_link(line) && !is_multicast(line) && !is_automatic(line);
+    // Without the carrier, which scenarios change.
+    let plain = |line: &str| line.replace(" linkdown", "").trim_end().to_owned();
     let mut found: Vec<String> = routes.lines().chain(all.lines()).filter(stays).map(plain).collect();
     let up = all.lines().filter(is_link).filter_map(|line| line.split_whitespace().nth(1));
     found.extend(up.map(|nic| format!("up: {nic}")));
