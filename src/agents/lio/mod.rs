@@ -15,13 +15,14 @@ use std::path::PathBuf;
 use self::check::Expect;
 use self::hang::Hang;
 use self::own::{Claims, Record};
-use self::params::{ALLOW_READABLE, CONFIG, FAIL_BACKEND, IQN, MONITOR_ON_HANG, OnHang, RESERVATIONS, Reservations};
+use self::params::{ALLOW_READABLE, CONFIG, FAIL_BACKEND, IQN, MONITOR_ON_HANG, RESERVATIONS, Reservations};
 use self::teardown::Teardown;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::names::IscsiName;
 use crate::kernel::lio::{self, fabric};
 use crate::kernel::probe_read;
+use crate::ocf::doubt::OnDoubt;
 use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::hang::{NOREBOOT_FILE, ON_STOP_HANG};
@@ -56,7 +57,7 @@ struct Lio {
     /// `iqn` was set to something that names nothing: a stop then goes by the record alone.
     is_iqn_refused: bool,
     fail_backend: bool,
-    on_hang: OnHang,
+    on_hang: OnDoubt,
     reservations: Reservations,
     allow_readable_config: bool,
 }
@@ -159,7 +160,7 @@ impl Lio {
 
     fn hung(&self, hang: Hang) -> State {
         match self.on_hang {
-            OnHang::Fail if hang.is_certain => State::Failed(hang.what),
+            OnDoubt::Fail if hang.is_certain => State::Failed(hang.what),
             _ => State::Degraded(hang.what),
         }
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::kernel::lio::names::IscsiName;
+use crate::ocf::doubt::OnDoubt;
 use crate::ocf::spec::{Content, Param, ParamValue};
 
 /// `config`: the file that describes the targets.
@@ -34,7 +35,7 @@ pub static FAIL_BACKEND: Param<bool> = Param::or(
 .reloadable();
 
 /// `monitor_on_hang`: see [`super::hang`].
-pub static MONITOR_ON_HANG: Param<OnHang> = Param::or(
+pub static MONITOR_ON_HANG: Param<OnDoubt> = Param::or(
     "monitor_on_hang",
     "degraded",
     "What a monitor says of a hang",
@@ -71,26 +72,6 @@ impl ParamValue for Iqns {
     fn parse(text: &str) -> Result<Self, String> {
         let names = text.split_whitespace().map(IscsiName::parse).collect::<Result<Vec<_>, _>>()?;
         if names.is_empty() { Err("no name in it".to_owned()) } else { Ok(Self(names)) }
-    }
-}
-
-/// What a monitor says of a hang.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnHang {
-    /// Running, but worth a look.
-    Degraded,
-    /// Broken.
-    Fail,
-}
-
-impl ParamValue for OnHang {
-    const CONTENT: Content = Content::Select(&["degraded", "fail"]);
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "degraded" => Ok(Self::Degraded),
-            "fail" => Ok(Self::Fail),
-            _ => Err("neither degraded nor fail".to_owned()),
-        }
     }
 }
 

@@ -21,13 +21,14 @@ use self::connections::Remembering;
 use self::look::{Expected, Seen, look};
 use self::record::Record;
 use self::start::Start;
-use self::values::{Broadcast, OnDuplicate};
+use self::values::Broadcast;
 use crate::kernel::net::announce::Form;
 use crate::kernel::net::link::Link;
 use crate::kernel::net::namespace::Home;
 use crate::kernel::net::netlink::Netlink;
 use crate::kernel::net::route;
 use crate::kernel::task;
+use crate::ocf::doubt::OnDoubt;
 use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::{Agent, Context, Level, State};
@@ -73,7 +74,7 @@ struct Vip {
     check_link: bool,
     carrier_wait: Duration,
     run_arping: bool,
-    on_duplicate: OnDuplicate,
+    on_duplicate: OnDoubt,
     no_dad: bool,
     no_prefix_route: bool,
     preferred: u32,
@@ -252,10 +253,7 @@ impl Agent for Vip {
         }
         if level >= Level::Config {
             if let Some(why) = health::duplicate(cx, ip, link) {
-                return Ok(match self.on_duplicate {
-                    OnDuplicate::Degraded => State::Degraded(why),
-                    OnDuplicate::Fail => State::Failed(why),
-                });
+                return Ok(self.on_duplicate.state(why));
             }
         }
         Ok(doubt.map_or(State::Running, State::Degraded))

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::values::{
-    AtLeastOnce, Broadcast, CommandLine, Count, Label, Lifetime, Namespace, Nic, OnDuplicate, Ports, Positive, Prefix,
-    RouteOrigin,
+    AtLeastOnce, Broadcast, CommandLine, Count, Label, Lifetime, Namespace, Nic, Ports, Positive, Prefix, RouteOrigin,
 };
+use crate::ocf::doubt::OnDoubt;
 use crate::ocf::spec::{Declared, Param};
 
 /// `ip`. Read by [`super::values::address`], so that a stop and a probe can say what an unreadable one means to them.
@@ -171,7 +171,7 @@ pub static CARRIER_WAIT: Param<u32> = Param::or(
 .reloadable();
 
 /// `monitor_on_duplicate`.
-pub static MONITOR_ON_DUPLICATE: Param<OnDuplicate> = Param::or(
+pub static MONITOR_ON_DUPLICATE: Param<OnDoubt> = Param::or(
     "monitor_on_duplicate",
     "degraded",
     "What a monitor says of another owner",

@@ -249,26 +249,6 @@ impl ParamValue for CommandLine {
     }
 }
 
-/// What a monitor says when another machine has the address too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDuplicate {
-    /// Running, but worth a look.
-    Degraded,
-    /// Broken.
-    Fail,
-}
-
-impl ParamValue for OnDuplicate {
-    const CONTENT: Content = Content::Select(&["degraded", "fail"]);
-    fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "degraded" => Ok(Self::Degraded),
-            "fail" => Ok(Self::Fail),
-            _ => Err("neither degraded nor fail".to_owned()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
