@@ -141,12 +141,11 @@ impl Remembering {
             return Ok(());
         }
         let (root, dir, ports) = (cx.root.clone(), dir.clone(), self.ports.clone());
-        let body = move |report: &mut Report| {
+        let body = move |_: &mut Report| {
             // What has happened once is no state of the resource.
             if let Err(e) = wake(&root, &dir, ip, index, &ports) {
                 tracing::error!("peers of {ip} are not woken up: {e}");
             }
-            report.done();
         };
         waker(cx).start(Vec::new(), body).map(drop)
     }
