@@ -12,6 +12,7 @@ pub mod lio;
 pub mod listen;
 pub mod lock;
 pub mod mount;
+pub mod lvm;
 pub mod net;
 pub mod probe_read;
 pub mod process;
