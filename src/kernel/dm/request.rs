@@ -168,12 +168,11 @@ impl Request {
         text(self.bytes.get(UUID..HEADER).unwrap_or_default())
     }
 
-    /// What is behind the header.
+    /// What is behind the header. To the end of the buffer, which was zero: the size in the header leaves out the padding behind the last
+    /// target, and all of a list without devices (`retrieve_status` and `list_devices`, drivers/md/dm-ioctl.c).
     pub fn payload(&self) -> &[u8] {
-        let at = |place| usize::try_from(self.u32_at(place)).unwrap_or(HEADER);
-        // What was not sent yet has no size.
-        let end = if at(DATA_SIZE) == 0 { self.bytes.len() } else { at(DATA_SIZE).min(self.bytes.len()) };
-        self.bytes.get(at(DATA_START)..end).unwrap_or_default()
+        let start = usize::try_from(self.u32_at(DATA_START)).unwrap_or(HEADER);
+        self.bytes.get(start..).unwrap_or_default()
     }
 
     fn u32_at(&self, at: usize) -> u32 {
