@@ -3,8 +3,10 @@
 
 mod act;
 pub mod decode;
+pub mod health;
 mod list;
 mod request;
+mod trouble;
 
 use std::fs::File;
 use std::io;
