@@ -171,8 +171,12 @@ impl Request {
     /// What is behind the header.
     pub fn payload(&self) -> &[u8] {
         let at = |place| usize::try_from(self.u32_at(place)).unwrap_or(HEADER);
-        // What was not sent yet has no size.
-        let end = if at(DATA_SIZE) == 0 { self.bytes.len() } else { at(DATA_SIZE).min(self.bytes.len()) };
+        // What was not sent yet has no size. A table's leaves out what aligns the end of its last line (`retrieve_status`).
+        let size = match at(DATA_SIZE) {
+            0 => self.bytes.len(),
+            size => size.next_multiple_of(8),
+        };
+        let end = size.min(self.bytes.len());
         self.bytes.get(at(DATA_START)..end).unwrap_or_default()
     }
 
@@ -232,6 +236,16 @@ mod tests {
         assert_eq!(Request::new(Which::Name(&"x".repeat(127)), 0, &[]).map(|r| r.name().len()), Ok(127));
         for wrong in [Which::Name(&"x".repeat(128)), Which::Uuid(&"x".repeat(129)), Which::Name("")] {
             assert_eq!(Request::new(wrong, 0, &[]).err(), Some(Errno::ENAMETOOLONG));
+        }
+    }
+
+    #[test]
+    fn what_is_behind_an_answer_ends_where_its_size_says_and_not_inside_of_a_word() {
+        let mut answer = Request::new(Which::Number(253, 0), 0, &[7; 40]).unwrap();
+        assert_eq!(answer.payload().len(), 40);
+        for (size, length) in [(312u32, 0), (313, 8), (320, 8), (351, 40), (352, 40), (u32::MAX, 40)] {
+            answer.put(DATA_SIZE, &size.to_ne_bytes());
+            assert_eq!(answer.payload().len(), length, "{size}");
         }
     }
 }
