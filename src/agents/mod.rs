@@ -1,5 +1,6 @@
 //! The agents, one file or folder each.
 
+pub mod clvm;
 pub mod lio;
 pub mod vip;
 

@@ -1,0 +1,4 @@
+//! Volume groups and logical volumes as a resource.
+
+pub mod checks;
+mod vg;
