@@ -10,6 +10,7 @@ pub mod kmsg;
 pub mod lio;
 pub mod listen;
 pub mod lock;
+pub mod lvm;
 pub mod net;
 pub mod probe_read;
 pub mod process;
