@@ -73,7 +73,8 @@ impl Lvm {
     /// The command's complaint.
     pub fn report(&self, vg: &VgName, with_internal: bool, deadline: Deadline) -> Result<Option<VolumeGroup>> {
         let mut args = vec!["fullreport", "--reportformat", "json", "--units", "b", "--nosuffix", "--binary"];
-        args.extend(["--readonly", "--foreign", "--shared"]);
+        // Read-only it would ask lvmlockd for a lock all the same, and wait for as long as dlm waits for fencing.
+        args.extend(["--readonly", "--foreign", "--shared", "--config", "global{use_lvmlockd=0}"]);
         args.extend(with_internal.then_some("--all"));
         for (kind, fields) in &report::FIELDS {
             args.extend(["--configreport", kind, "--options", fields]);
