@@ -1,5 +1,6 @@
 //! The agents, one file or folder each.
 
+mod jobs;
 pub mod lio;
 pub mod vip;
 

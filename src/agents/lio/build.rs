@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::check::{self, Expect};
-use super::jobs::{Job, Wave};
+use crate::agents::jobs::{Job, Wave};
 use super::own::{Record, assign_hbas, is_same};
 use super::params::Reservations;
 use crate::deadline::Deadline;
