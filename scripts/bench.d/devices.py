@@ -13,7 +13,7 @@ def names():
 
 
 def make(wanted):
-    """Those of these names and UUIDs that are not there yet. udev is left out of it: a thousand devices would keep it busy for minutes."""
+    """Those of these names and UUIDs that are not there yet. udev's rules are left out of it: they would take minutes."""
     have = set(names())
     new = [f"{name},{uuid},,rw,0 131072 zero" for name, uuid in wanted if name not in have]
     for first in range(0, len(new), CHUNK):
@@ -21,6 +21,8 @@ def make(wanted):
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     if new:
         subprocess.run(["dmsetup", "mknodes"], check=True, stdout=subprocess.DEVNULL)
+        # What comes next would wait for udev to be through with them, and be measured with that.
+        subprocess.run(["udevadm", "settle", "--timeout=600"], check=True)
 
 
 def remove(gone):
