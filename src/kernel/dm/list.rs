@@ -62,22 +62,23 @@ mod tests {
     use crate::kernel::exec::Tool;
 
     #[test]
-    #[ignore = "vm: makes 300 device-mapper devices; needs root and the zero target"]
+    #[ignore = "vm: makes 81 device-mapper devices; needs root and the zero target"]
     fn real_devices_are_listed_by_their_uuids_and_removed_unless_they_are_open() {
         const PREFIX: &str = "OCFSAN-test-";
+        const PLAIN: &str = "ocf-san-test-plain";
         let root = Root::host();
         let soon = || Deadline::after(std::time::Duration::from_secs(60));
         let dmsetup = Tool::find(&root, "dmsetup").unwrap();
         let dm = DeviceMapper::open(&root).unwrap().unwrap();
         let before = dm.list("").unwrap().len();
         // More than fit into the first answer.
-        let ends: Vec<String> = (0..150).map(|n| format!("{n:0>90}")).collect();
+        let ends: Vec<String> = (0..80).map(|n| format!("{n:0>90}")).collect();
         let found = (|| {
             for end in &ends {
                 let uuid = format!("{PREFIX}{end}");
-                dmsetup.ok(&["create", end, "--uuid", &uuid, "--addnodeoncreate", "--table", "0 2048 zero"], soon())?;
-                dmsetup.ok(&["create", &format!("plain-{end}"), "--addnodeoncreate", "--table", "0 2048 zero"], soon())?;
+                dmsetup.ok(&["create", end, "--uuid", &uuid, "--table", "0 2048 zero"], soon())?;
             }
+            dmsetup.ok(&["create", PLAIN, "--table", "0 2048 zero"], soon())?;
             let (ours, all, none) = (dm.list(PREFIX)?, dm.list("")?, dm.list("OCFSAN-other-")?);
             let one = dm.list(&format!("{PREFIX}{}", ends[7]))?;
             let state = dm.target_status(Which::Uuid(&format!("{PREFIX}{}", ends[7])))?;
@@ -89,16 +90,16 @@ mod tests {
             Ok::<_, KernelError>((ours, all, none, one, state, busy, resumed))
         })();
         let removed: Vec<_> =
-            ends.iter().flat_map(|end| [end.clone(), format!("plain-{end}")]).map(|name| dm.remove(Which::Name(&name))).collect();
+            ends.iter().map(String::as_str).chain([PLAIN]).map(|name| dm.remove(Which::Name(name)).unwrap()).collect();
         let (ours, all, none, one, state, busy, resumed) = found.unwrap();
-        assert_eq!((ours.len(), all.len(), none.len(), one.len()), (150, before + 300, 0, 1));
+        assert_eq!((ours.len(), all.len(), none.len(), one.len()), (80, before + 81, 0, 1));
         assert!(ours.iter().all(|device| device.uuid == Some(format!("{PREFIX}{}", device.name)) && device.major > 0));
-        assert_eq!(all.iter().filter(|device| device.name.starts_with("plain-") && device.uuid.is_none()).count(), 150);
+        assert!(all.iter().any(|device| device.name == PLAIN && device.uuid.is_none()));
         assert_eq!((one[0].name.as_str(), one[0].event_nr), (ends[7].as_str(), 0));
         let state = state.unwrap();
         assert_eq!((state.len(), state[0].kind.as_str(), state[0].params.as_str()), (1, "zero", ""));
         assert_eq!((busy, resumed), (Removal::Busy, (true, Some(false))));
-        assert!(removed.iter().all(|removal| matches!(removal, Ok(Removal::Removed))), "{removed:?}");
+        assert!(removed.iter().all(|removal| *removal == Removal::Removed), "{removed:?}");
         assert_eq!(dm.remove(Which::Name(&ends[7])).unwrap(), Removal::Absent);
         assert!(!dm.resume(Which::Name(&ends[8])).unwrap() && dm.target_status(Which::Name(&ends[8])).unwrap().is_none());
         assert_eq!(dm.list("").unwrap().len(), before);
