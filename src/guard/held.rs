@@ -31,6 +31,33 @@ impl Suspects {
         Self { at, threads: threads.collect() }
     }
 
+    /// The threads of the programs that a worker has started, which are in its session and got SIGKILL when it did: those that wait where no
+    /// signal reaches.
+    #[must_use]
+    pub fn of_session(session: i32) -> Self {
+        let at = Instant::now();
+        let proc = running_proc();
+        let pids = proc.dirs().unwrap_or_default();
+        let of_it = |pid: &String| {
+            let dir = proc.dir(pid);
+            let task = pid.parse::<i32>().ok().and_then(|_| Task::at(&dir).ok()?);
+            task.is_some_and(|task| task.session == session).then(|| dir.dir("task"))
+        };
+        let mut threads = Vec::new();
+        for tasks in pids.iter().filter_map(of_it) {
+            let tids = tasks.dirs().unwrap_or_default();
+            threads.extend(tids.iter().filter_map(|tid| Thread::at(tasks.dir(tid))).filter(|t| t.task.state == 'D'));
+        }
+        Self { at, threads }
+    }
+
+    /// Those of both looks.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.threads.extend(other.threads);
+        Self { at: self.at.max(other.at), threads: self.threads }
+    }
+
     /// The kernel threads of the iSCSI target that wait where no signal reaches.
     #[must_use]
     pub fn of_the_target(root: &Root) -> Self {
@@ -39,12 +66,6 @@ impl Suspects {
         let tasks = tasks.iter().filter(|t| t.state == 'D' && TARGET_THREADS.contains(&t.comm.as_str()));
         let threads = tasks.filter_map(|t| Thread::at(root.dir("/proc").dir(t.pid.to_string()))).filter(|t| t.task.state == 'D');
         Self { at, threads: threads.collect() }
-    }
-
-    /// Nobody.
-    #[must_use]
-    pub fn none() -> Self {
-        Self { at: Instant::now(), threads: Vec::new() }
     }
 
     /// Whether there is none.

@@ -136,9 +136,9 @@ impl Call<'_> {
         let pid = watched.pid().as_raw();
         // Threads that hang do so on their way out too. When all of them are gone, what the worker left may still be there.
         let suspects = match (has_ended, &answer) {
-            (false, _) => Suspects::of_process(self.root, pid),
-            (true, Some(_)) => Suspects::of_the_target(self.root),
-            (true, None) => Suspects::none(),
+            (false, _) => Suspects::of_process(self.root, pid).and(Suspects::of_session(pid)),
+            (true, Some(_)) => Suspects::of_the_target(self.root).and(Suspects::of_session(pid)),
+            (true, None) => Suspects::of_session(pid),
         };
         let note = answer.as_ref().and_then(|answer| answer.reason.as_deref()).unwrap_or(&watched.note);
         if let Some(preparation) = self.preparation.as_ref().filter(|_| !suspects.is_empty()) {

@@ -14,6 +14,8 @@ pub struct Task {
     pub state: char,
     /// The process id of its parent.
     pub parent: i32,
+    /// The session it is in: the process id of whoever made it.
+    pub session: i32,
     /// CPU time it has used, in clock ticks; that of all threads in the case of a process.
     pub cpu: u64,
     /// When it started, in clock ticks since boot: with the number, its identity.
@@ -54,6 +56,7 @@ impl Task {
             comm: comm.to_owned(),
             state: fields.first()?.chars().next()?,
             parent: fields.get(1)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
             cpu: number(11)? + number(12)?,
             start_time: number(19)?,
         })
@@ -112,13 +115,13 @@ pub fn now_in_ticks() -> std::io::Result<u64> {
 mod tests {
     use super::*;
 
-    const NP: &str = "812 (iscsi_np) D 2 0 0 0 -1 2129984 0 0 0 0 0 3 0 0 20 0 1 0 90210 0 0 18446744073709551615 0 0";
+    const NP: &str = "812 (iscsi_np) D 2 0 7 0 -1 2129984 0 0 0 0 0 3 0 0 20 0 1 0 90210 0 0 18446744073709551615 0 0";
 
     #[test]
     fn a_stat_line_is_read_whatever_the_name() {
         let task = Task::parse(NP).unwrap();
         assert_eq!((task.pid, task.comm.as_str(), task.state, task.start_time), (812, "iscsi_np", 'D', 90210));
-        assert_eq!((task.parent, task.cpu), (2, 3));
+        assert_eq!((task.parent, task.session, task.cpu), (2, 7, 3));
         assert_eq!(Task::parse(&NP.replace("iscsi_np", "a) b (c")).unwrap().comm, "a) b (c");
         assert!(["garbage", "", "1 (x) S", "1 (x) "].iter().all(|text| Task::parse(text).is_none()));
     }
