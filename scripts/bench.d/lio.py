@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 
+import devices
 import lio_config as config
 from measure import HERE, OCF, PATH, Call, add, agents, environment, median, say
 
@@ -69,15 +70,6 @@ def expect(what, luns, acls):
     live = (count(f"{tpg}/lun/lun_*/statistics"), count(f"{tpg}/acls/*/lun_*/write_protect"), count("core/iblock_*/*/udev_path"))
     if live != (luns, luns * acls, luns):
         sys.exit(f"bench: after {what}: {live} LUNs, mapped LUNs, backstores; {(luns, luns * acls, luns)} expected")
-
-
-def make_devices(number):
-    """Devices that cost nothing: the kernel's iblock on device-mapper's zero."""
-    have = subprocess.run(["dmsetup", "ls"], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
-    new = [f"bench{n},,,rw,0 131072 zero" for n in range(number) if f"bench{n}" not in have]
-    if new:
-        subprocess.run(["dmsetup", "create", "--noudevrules", "--noudevsync", "--concise", ";".join(new)], check=True)
-        subprocess.run(["dmsetup", "mknodes"], check=True, stdout=subprocess.DEVNULL)
 
 
 def layout(text):
@@ -143,7 +135,7 @@ def main():
     os.environ["PATH"] = PATH
     sizes = options.layouts.split()
     files = {}
-    make_devices(max(layout(size)[0] for size in sizes))
+    devices.make([(f"bench{n}", "") for n in range(max(layout(size)[0] for size in sizes))])
     os.umask(0o077)
     for size in sizes:
         files[size] = f"/root/bench-{size}.json"

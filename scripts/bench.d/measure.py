@@ -107,3 +107,41 @@ def agents(calls, do=Call.measure):
 
 def median(taken):
     return {key: statistics.median(run[key] for run in taken) for key in taken[0]} | {"runs": len(taken)}
+
+
+class Taken:
+    """The figures of one case, by contestant and action."""
+
+    def __init__(self, case):
+        self.case, self.runs, self.traces = case, {}, {}
+
+    def note(self, who, action, figures, more=""):
+        say(f"{self.case}: {who} {action} {figures['wall'] * 1e3:.2f} ms, CPU {figures['cpu'] * 1e3:.2f} ms{more}")
+        self.runs.setdefault(who, {}).setdefault(action, []).append(figures)
+
+    def note_trace(self, who, action, counts):
+        say(f"{self.case}: {who} {action} {counts}")
+        self.traces.setdefault(who, {})[action] = counts
+
+    def trace(self, who, contestant, actions):
+        for action in actions:
+            self.note_trace(who, action, contestant.call(action).trace())
+
+    def result(self):
+        """What was not traced has times only."""
+        return {
+            who: {action: median(runs) | self.traces.get(who, {}).get(action, {}) for action, runs in actions.items()}
+            for who, actions in self.runs.items()
+        }
+
+
+def version(package):
+    """Of a package that is installed here."""
+    for command in (["dpkg-query", "-W", "-f", "${Version}", package], ["rpm", "-q", "--qf", "%{VERSION}", package]):
+        try:
+            ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+        except FileNotFoundError:
+            continue
+        if ran.returncode == 0:
+            return ran.stdout
+    return "of no package"

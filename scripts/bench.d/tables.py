@@ -29,3 +29,12 @@ def table(head, rows):
 def targets(rows):
     """What was promised, what came out, whether that is enough."""
     table(("target", "measured", ""), [(text, value, "reached" if is_met else "**missed**") for text, value, is_met in rows])
+
+
+def monitor_targets(monitor):
+    """What every agent's monitor is to keep to, for `targets`."""
+    return [
+        ("monitor: at most 2 processes", str(monitor["processes"]), monitor["processes"] <= 2),
+        ("monitor: no exec", str(monitor["execs"]), not monitor["execs"]),
+        ("monitor: at most 200 system calls", str(monitor["calls"]), monitor["calls"] <= 200),
+    ]

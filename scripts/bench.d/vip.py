@@ -6,12 +6,11 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 
 import wire
-from measure import HERE, OCF, PATH, Call, environment, median, say
+from measure import HERE, OCF, PATH, Call, Taken, environment, median, version
 
 LINGER = 15  # seconds; announcing goes on for some six after a start
 ANNOUNCED_WITHIN = 10  # seconds from the start of the agent
@@ -67,12 +66,12 @@ def expect(who, action, address, is_there):
         sys.exit(f"bench: after {action} of {who} {address} is {'not ' if is_there else ''}there")
 
 
-class Taken:
-    """The figures of one case."""
+class Announced(Taken):
+    """The figures of one case, and when its address was announced."""
 
     def __init__(self, case, cable):
-        self.case, self.cable, self.address = case, cable, CASES[case]["ip"]
-        self.runs, self.traces, self.announced = {}, {}, {}
+        super().__init__(case)
+        self.cable, self.address, self.announced = cable, CASES[case]["ip"], {}
 
     def once(self, who, contestant):
         """All actions of one contestant, in an order that leaves nothing behind."""
@@ -84,38 +83,9 @@ class Taken:
             if action == "start" and isinstance(contestant, Agent):
                 announced = self.cable.announcement(self.address, ANNOUNCED_WITHIN)
                 self.announced.setdefault(who, []).append(announced)
-            figures = call.end(process)
-            more = "" if announced is None else f", announced after {announced * 1e3:.2f} ms"
-            say(f"{self.case}: {who} {action} {figures['wall'] * 1e3:.2f} ms, CPU {figures['cpu'] * 1e3:.2f} ms{more}")
-            self.runs.setdefault(who, {}).setdefault(action, []).append(figures)
+            self.note(who, action, call.end(process), "" if announced is None else f", announced after {announced * 1e3:.2f} ms")
             if action in ("start", "stop"):
                 expect(who, action, self.address, action == "start")
-
-    def trace(self, who, contestant):
-        for action in contestant.actions:
-            self.traces.setdefault(who, {})[action] = contestant.call(action).trace()
-            say(f"{self.case}: {who} {action} {self.traces[who][action]}")
-
-    def result(self):
-        return {
-            "actions": {
-                who: {action: median(runs) | self.traces[who][action] for action, runs in actions.items()}
-                for who, actions in self.runs.items()
-            },
-            "announced": self.announced,
-        }
-
-
-def version(path):
-    """Of the package that the peer's agent is from."""
-    for command in (["dpkg-query", "-W", "-f", "${Version}", "resource-agents"], ["rpm", "-q", "--qf", "%{VERSION}", "resource-agents"]):
-        try:
-            ran = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
-        except FileNotFoundError:
-            continue
-        if ran.returncode == 0:
-            return ran.stdout
-    return f"of no package ({path})"
 
 
 def main():
@@ -132,7 +102,7 @@ def main():
 
     state = tempfile.TemporaryDirectory()
     cable = wire.Cable()
-    result = {"kernel": platform.release(), "cpus": os.cpu_count(), "peer": version(options.peer) if has_peer else None, "cases": {}}
+    result = {"kernel": platform.release(), "cpus": os.cpu_count(), "peer": version("resource-agents") if has_peer else None, "cases": {}}
     empty = Call([f"{HERE}/empty"])
     empties = []
     try:
@@ -144,14 +114,14 @@ def main():
             if has_peer:
                 contestants["peer"] = Agent(options.peer, state.name, case, 3, is_first)
             contestants = {who: contestant for who, contestant in contestants.items() if who in wanted}
-            taken = Taken(case, cable)
+            taken = Announced(case, cable)
             for _ in range(options.runs):
                 empties.append(empty.measure(50))
                 for who, contestant in contestants.items():
                     taken.once(who, contestant)
             for who, contestant in contestants.items():
-                taken.trace(who, contestant)
-            result["cases"][case] = taken.result()
+                taken.trace(who, contestant, contestant.actions)
+            result["cases"][case] = {"actions": taken.result(), "announced": taken.announced}
         result["empty"] = median(empties) | empty.trace()
     finally:
         cable.close()
