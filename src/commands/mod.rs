@@ -21,7 +21,7 @@ pub use help::agent as help_of;
 ///
 /// # Errors
 /// What was asked for could not be done; the caller makes it 1.
-pub fn run(args: &[OsString]) -> Result<u8> {
+pub fn run(root: &Root, args: &[OsString]) -> Result<u8> {
     let name = [OsString::from("ocf-san")];
     let matches = match command().try_get_matches_from(name.iter().chain(args.iter().skip(1))) {
         Ok(matches) => matches,
@@ -41,7 +41,7 @@ pub fn run(args: &[OsString]) -> Result<u8> {
         Some(("lvm", sub)) => match sub.subcommand() {
             Some(("repair", sub)) => {
                 let vg: &VgName = sub.get_one("VG").context("VG")?;
-                lvm::repair(&Root::host(), vg, sub.get_flag("dry-run"), &mut |line| put(&format!("{line}\n")))?;
+                lvm::repair(root, vg, sub.get_flag("dry-run"), &mut |line| put(&format!("{line}\n")))?;
                 String::new()
             }
             _ => anyhow::bail!("no such command"),

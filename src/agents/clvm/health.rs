@@ -100,7 +100,7 @@ impl Clvm {
     }
 
     /// A logical volume that is active without the lock that it should have.
-    fn unlocked(&self, cx: &Context, dm: &DeviceMapper, all: &[Device], volumes: &[&Device]) -> Option<String> {
+    pub(super) fn unlocked(&self, cx: &Context, dm: &DeviceMapper, all: &[Device], volumes: &[&Device]) -> Option<String> {
         if self.mode != Ok(super::values::Mode::Lvmlockd) {
             return None;
         }

@@ -9,13 +9,15 @@ use crate::deadline::Deadline;
 use crate::kernel::lock::Lock;
 use crate::kernel::lvm::command::Lvm;
 use crate::kernel::lvm::dlm;
-use crate::kernel::lvm::lockd::{self, Info, Manager, Phase};
+use crate::kernel::lvm::lockd::{self, Info, Lockspace, Manager, Phase};
 use crate::kernel::lvm::names::VgName;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
 /// How long lvmlockd gets to answer what it answers at once.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long until a start that was refused is tried again.
+const RETRY: Duration = Duration::from_secs(3);
 /// How long between two looks.
 const AGAIN: Duration = Duration::from_millis(250);
 
@@ -55,7 +57,15 @@ pub fn start(cx: &Context, lvm: &Lvm, vg: &VgName, lock_type: &str, deadline: De
         return wrong(why);
     }
     (cx.progress)(&format!("start the lockspace of {vg}"));
-    let started = lvm.change("start the lockspace of", vg, &["--lockstart"], deadline.share(0.8));
+    let start = || lvm.change("start the lockspace of", vg, &["--lockstart"], deadline.share(0.8));
+    let mut started = start();
+    // sanlock at the first try after a boot: the device of its leases is active, and udev has not made its node yet.
+    for _ in 0..2 {
+        if started.as_ref().is_err_and(|e| e.source.kind() != io::ErrorKind::TimedOut) && deadline.remaining() > RETRY * 2 {
+            std::thread::sleep(RETRY);
+            started = start();
+        }
+    }
     loop {
         // Its exit code is 0 also when there is no lockspace afterwards.
         let info = info(cx, deadline)?;
@@ -86,10 +96,20 @@ pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) {
             );
             return Ok(());
         }
+        if let Some(why) = waits_for(cx, vg) {
+            tracing::warn!("{vg}: its lockspace stays: {why}");
+            return Ok(());
+        }
         let _turn = turn(cx, vg)?;
-        let info = info(cx, deadline)?;
-        let Some(lockspace) = info.lockspace(vg.as_str()) else { return Ok(()) };
-        if lockspace.is_used() {
+        let is_used = || Ok::<_, OcfError>(info(cx, deadline)?.lockspace(vg.as_str()).map(Lockspace::is_used));
+        let mut used = is_used()?;
+        if used == Some(true) {
+            // What was removed past LVM left its lock.
+            lvm.deactivate(vg, &[], deadline.share(0.5))?;
+            used = is_used()?;
+        }
+        let Some(is_used) = used else { return Ok(()) };
+        if is_used {
             tracing::warn!("{vg}: locks are still held in its lockspace, which stays (lvmlockctl --info)");
             return Ok(());
         }

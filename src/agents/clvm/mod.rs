@@ -203,7 +203,7 @@ impl Agent for Clvm {
     fn presence(&self, cx: &Context) -> Result<State, OcfError> {
         let record = Record::load(cx);
         let seen = self.look(cx, record.as_ref())?;
-        let own = seen.map(|seen| seen.own).unwrap_or_default();
+        let own = seen.as_ref().map(|seen| seen.own.clone()).unwrap_or_default();
         let Some(record) = record else {
             // What was not started here is not known to be complete, so a start does its work and a stop too.
             return Ok(match own.first() {
@@ -220,7 +220,12 @@ impl Agent for Clvm {
         Ok(match absent.first() {
             Some(lv) => State::Partial(format!("{}/{} is not active", record.vg, lv.name)),
             None if !record.is_complete => State::Partial("an earlier start did not come to its end".to_owned()),
-            None => State::Running,
+            None => {
+                let volumes: Vec<_> = own.iter().filter(|device| device.is_volume()).collect();
+                // A start takes the lock again, or finds that another node has it.
+                let unlocked = seen.and_then(|seen| self.unlocked(cx, &seen.dm, &seen.all, &volumes));
+                unlocked.map_or(State::Running, State::Partial)
+            }
         })
     }
 

@@ -187,8 +187,9 @@ impl Start<'_> {
         let left_out = absent(devices.iter(), record).first().map(|lv| lv.name.clone());
         match (said, left_out) {
             (Ok(()), None) => {}
-            (Err(e), None) => tracing::warn!("{e}"),
-            (Err(e), Some(_)) => return Err(self.why_not(e)),
+            // Active it may be without a lock, and then it is not ours.
+            (Err(e), None) if self.mode != Mode::Lvmlockd => tracing::warn!("{e}"),
+            (Err(e), _) => return Err(self.why_not(e)),
             (Ok(()), Some(lv)) => {
                 let why = format_args!("{}/{lv} was not activated (activation/volume_list in lvm.conf?)", self.vg);
                 return Err(OcfError::new(Code::Generic, why));

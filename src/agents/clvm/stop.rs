@@ -4,9 +4,10 @@ use std::io;
 use std::time::Duration;
 
 use super::Clvm;
+use super::lockspace;
 use super::look::{self, Device};
 use super::record::Record;
-use super::values::Scope;
+use super::values::{Mode, Scope};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
@@ -50,7 +51,11 @@ impl Clvm {
             };
             let (all, own) = look()?;
             if !own.is_empty() {
-                take_down(cx, &dm, lvm.as_ref(), &vg, &all, &own, cx.deadline.share(0.85))?;
+                let waits = (self.mode == Ok(Mode::Lvmlockd)).then(|| lockspace::waits_for(cx, &vg)).flatten();
+                if let Some(why) = &waits {
+                    tracing::warn!("{vg}: not asking LVM: {why}");
+                }
+                take_down(cx, &dm, lvm.as_ref().filter(|_| waits.is_none()), &vg, &all, &own, cx.deadline.share(0.85))?;
             }
             let (all, _) = look()?;
             let mode = record.as_ref().map_or(self.mode.clone().ok(), |record| Some(record.mode()));
