@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ impl Call {
             .env("OCF_CHECK_LEVEL", "0")
             .env("HA_LOGFILE", dir.join("ha.log").to_str().unwrap())
             .env("OCF_RESKEY_CRM_meta_interval", interval)
-            .seconds(60);
+            .seconds(90);
         // Nobody's guest is rebooted by accident.
         if peer() { call } else { call.set("on_stop_hang", "fail") }
     }
@@ -112,27 +112,41 @@ impl Call {
         command
     }
 
-    /// Calls, and waits for the end of the agent itself, not for what it leaves. At its time-out it is killed, as Pacemaker does it.
+    /// Calls, and waits for the end of the agent itself, not for what it leaves, until its time-out.
     pub fn run(&self) -> Answer {
         let limit = Duration::from_millis(self.env["OCF_RESKEY_CRM_meta_timeout"].parse().unwrap());
         let files = ["out", "err"].map(|end| self.dir.join(format!("call.{end}")));
         // Whoever still runs from a call before goes on writing into a file of its own.
-        files.iter().for_each(|file| drop(fs::remove_file(file)));
+        for file in &files {
+            let _ = fs::remove_file(file);
+        }
         let mut command = self.command();
         command.stdout(File::create(&files[0]).unwrap()).stderr(File::create(&files[1]).unwrap());
         let since = Instant::now();
-        let mut child = command.spawn().unwrap();
-        let mut code = None;
-        while code.is_none() && since.elapsed() < limit {
-            sleep(Duration::from_millis(5));
-            code = child.try_wait().unwrap().map(|status| status.code().unwrap_or(-1));
-        }
+        let code = end_of(command.spawn().unwrap(), limit);
         let took = since.elapsed();
-        if code.is_none() {
-            let _ = killpg(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL);
-        }
         let [out, err] = files.map(|file| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned());
         Answer { what: self.action.clone(), code: code.unwrap_or(NEVER), out, text: err, took }
+    }
+}
+
+/// Its code; none when it had to be killed, which is with its group, as Pacemaker does it.
+fn end_of(mut child: Child, limit: Duration) -> Option<i32> {
+    let since = Instant::now();
+    let mut killed = false;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return if killed { None } else { Some(status.code().unwrap_or(-1)) };
+        }
+        if !killed && since.elapsed() > limit {
+            let _ = killpg(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL);
+            killed = true;
+        }
+        // What is stuck in the kernel is left there.
+        if since.elapsed() > limit + Duration::from_secs(3) {
+            return None;
+        }
+        sleep(Duration::from_millis(5));
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use super::shell::{sh, until};
 
 /// How many tests can have slices at a time, and how large these are, in sectors.
-const AREAS: u64 = 12;
+const AREAS: usize = 12;
 const SLICE: u64 = 65_536;
 const SLICES: u64 = 4;
 
-static TAKEN: Mutex<[bool; AREAS as usize]> = Mutex::new([false; AREAS as usize]);
+static TAKEN: Mutex<[bool; AREAS]> = Mutex::new([false; AREAS]);
 static SCSI: Mutex<()> = Mutex::new(());
 
 /// A part of /dev/vdb that is one test's.
@@ -27,7 +27,7 @@ impl Area {
         let area = Self(free);
         let disk = File::options().write(true).open("/dev/vdb").unwrap();
         for slice in 0..SLICES {
-            disk.write_all_at(&[0; 1 << 20], area.begin(slice) * 512).unwrap();
+            disk.write_all_at(&vec![0; 1 << 20], area.begin(slice) * 512).unwrap();
         }
         disk.sync_all().unwrap();
         area

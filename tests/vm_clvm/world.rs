@@ -69,11 +69,9 @@ impl World {
 
     fn group(&self, volumes: &[&str]) {
         let (vg, all, first) = (&self.vg, self.all_disks().join(" "), &self.all_disks()[0]);
-        let mut script = format!("set -e; vgcreate -qy -s 1m {vg} {all}");
-        for volume in volumes {
-            script += &format!("; lvcreate -qy -an -Wn -Zn -l 4 -n {volume} {vg} {first}");
-        }
-        sh(&script).ok();
+        let mut script = vec![format!("vgcreate -qy -s 1m {vg} {all}")];
+        script.extend(volumes.iter().map(|volume| format!("lvcreate -qy -an -Wn -Zn -l 4 -n {volume} {vg} {first}")));
+        sh(&script.join(" && ")).ok();
     }
 
     /// What LVM, Corosync and the agent have below /etc and /run is this test's.
@@ -101,7 +99,7 @@ impl World {
 
     /// Writes lvm.conf: this test's disks are all there is, and whatever else is wanted.
     pub fn conf(&self, more: &str) {
-        let scsi: String = self.scsi.iter().map(|name| format!("\"a|^/dev/{name}$|\", ")).collect();
+        let scsi = self.scsi.iter().map(|name| format!("\"a|^/dev/{name}$|\", ")).collect::<Vec<_>>().concat();
         let mut text = format!(
             "devices/global_filter = [ {scsi}\"a|^/dev/mapper/disk{}[a-z]$|\", \"r|.*|\" ]\n\
              devices/use_devicesfile = 0\nactivation/monitoring = 0\nglobal/thin_check_executable = \"\"\nbackup/backup = 0\nbackup/archive = 0\n{more}\n",
@@ -109,7 +107,7 @@ impl World {
         );
         if peer() {
             // Without it no mode of the peer starts anything, with it system_id does not.
-            if !more.contains("system_id_source") {
+            if !more.contains("system_id_source") && !more.contains("volume_list") {
                 text += "activation/volume_list = [ \"@no-such-tag\" ]\n";
             }
         }
@@ -161,8 +159,8 @@ impl World {
     /// Makes volumes active behind the agent's back, whatever lvm.conf says of volumes.
     #[track_caller]
     pub fn activate(&self, volumes: &[&str]) {
-        let names: String = volumes.iter().map(|volume| format!(" VG/{volume}")).collect();
-        self.lvm(&format!("lvchange -qy -ay -K --config 'activation/volume_list=[\"VG\"]'{names}"));
+        let names = volumes.iter().map(|volume| format!("VG/{volume}")).collect::<Vec<_>>().join(" ");
+        self.lvm(&format!("lvchange -qy -ay -K --config 'activation/volume_list=[\"VG\"]' {names}"));
     }
 
     /// The metadata changes, and device-mapper does not hear of it.
@@ -289,7 +287,10 @@ impl Drop for World {
 /// Once for all tests: nobody but the tests activates anything, and udev does not look at the disks, of which some hang.
 fn prepare() {
     sh(&format!(
-        "rm -rf {DIR}; mkdir -p {DIR} /etc/corosync {STATE}
+        "all() {{ dmsetup ls | awk '{{ print $1 }}' | grep -E '^(san--|disk[0-9]|top[0-9])'; }}
+         for name in $(all); do dmsetup resume --noudevsync $name; done
+         for round in 1 2 3 4 5 6; do for name in $(all); do dmsetup remove --noudevsync $name 2>/dev/null; done; done
+         rm -rf {DIR}; mkdir -p {DIR} /etc/corosync {STATE}
          for rules in 60-block 69-lvm; do ln -sf /dev/null /etc/udev/rules.d/$rules.rules; done
          echo 'ENV{{DM_NAME}}==\"disk[0-9]*\", ENV{{DM_UDEV_DISABLE_DISK_RULES_FLAG}}=\"1\", ENV{{DM_UDEV_DISABLE_OTHER_RULES_FLAG}}=\"1\"' >/etc/udev/rules.d/57-vm.rules
          udevadm control --reload

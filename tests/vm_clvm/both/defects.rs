@@ -139,7 +139,7 @@ fn a_start_without_the_device_node_has_failed() {
     .ok();
     world.call("start").run().expect(1, 0).says(&[&format!("/dev/{}/one", world.vg)]);
     world.has(if peer() { &["one"] } else { &[] });
-    sh("umount /dev").ok();
+    sh("umount -l /dev").ok();
 }
 
 /// pcs asks on whatever node it runs on.

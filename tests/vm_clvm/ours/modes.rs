@@ -28,7 +28,7 @@ fn of(owner: &str) -> World {
 fn cluster(names: &[&str]) {
     let node =
         |(n, name): (usize, &&str)| format!("  node {{\n    ring0_addr: 192.0.2.{n}\n    name: {name}\n    nodeid: {n}\n  }}\n");
-    let nodes: String = names.iter().enumerate().map(node).collect();
+    let nodes = names.iter().enumerate().map(node).collect::<Vec<_>>().concat();
     let text = format!("totem {{\n  version: 2\n  cluster_name: san\n  transport: knet\n}}\nnodelist {{\n{nodes}}}\n");
     fs::write("/etc/corosync/corosync.conf", text).unwrap();
 }
