@@ -1,12 +1,14 @@
 //! The agents, one file or folder each.
 
+pub mod clvm;
+mod jobs;
 pub mod lio;
 pub mod vip;
 
 use crate::ocf::spec::AgentSpec;
 
 /// Every agent there is.
-pub static ALL: &[&AgentSpec] = &[&lio::LIO, &vip::VIP];
+pub static ALL: &[&AgentSpec] = &[&lio::LIO, &vip::VIP, &clvm::CLVM];
 
 /// The agent of exactly this name.
 #[must_use]

@@ -6,6 +6,7 @@ pub mod env;
 pub mod error;
 pub mod hang;
 pub mod log;
+pub mod members;
 pub mod metadata;
 pub mod reason;
 pub mod run;

@@ -19,6 +19,12 @@ impl StateFile {
         Self { dir: cx.root.dir(cx.env.state_dir()), name: format!("ocf-san.{agent}-{}.{ending}", file_name(cx.env.instance())) }
     }
 
+    /// Its name in the directory.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What is in it; `None` when it is not there.
     ///
     /// # Errors

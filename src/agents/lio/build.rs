@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::check::{self, Expect};
-use super::jobs::{Job, Wave};
 use super::own::{Record, assign_hbas, is_same};
 use super::params::Reservations;
+use crate::agents::jobs::{Job, Wave};
 use crate::deadline::Deadline;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::error::KernelError;

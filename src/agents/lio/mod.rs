@@ -4,7 +4,6 @@ mod build;
 mod check;
 mod drift;
 mod hang;
-mod jobs;
 mod own;
 mod params;
 mod preflight;
@@ -17,6 +16,7 @@ use self::hang::Hang;
 use self::own::{Claims, Record};
 use self::params::{ALLOW_READABLE, CONFIG, FAIL_BACKEND, IQN, MONITOR_ON_HANG, RESERVATIONS, Reservations};
 use self::teardown::Teardown;
+use crate::agents::jobs::{Job, Wave};
 use crate::kernel::block::BlockDevice;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::names::IscsiName;
@@ -146,11 +146,11 @@ impl Lio {
         }
         let read = |so: &lio::inventory::Backstore| {
             let path = cx.root.path(so.dev.as_ref()?);
-            Some(jobs::Job::new(path.display().to_string(), move || probe_read::read_first_page(&path)))
+            Some(Job::new(path.display().to_string(), move || probe_read::read_first_page(&path)))
         };
         let reads: Vec<_> = own.inventory.backstores.iter().filter_map(read).collect();
         let width = reads.len();
-        let mut wave = jobs::Wave::start(reads, width);
+        let mut wave = Wave::start(reads, width);
         if !wave.wait(cx.deadline.share(0.5)) {
             let device = wave.outstanding().next().unwrap_or_default();
             return Ok(self.hung(Hang { what: format!("{device} does not answer a read"), is_certain: true }));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Lio;
-use super::jobs::{Job, Wave};
+use crate::agents::jobs::{Job, Wave};
 use crate::kernel::attr::Root;
 use crate::kernel::error::KernelError;
 use crate::kernel::lio::config::Config;

@@ -8,8 +8,8 @@ use std::io;
 use std::time::Duration;
 
 use super::hang;
-use super::jobs::{Job, Wave};
 use super::own::{Claims, Record};
+use crate::agents::jobs::{Job, Wave};
 use crate::deadline::Deadline;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::dm::{DeviceMapper, Which};

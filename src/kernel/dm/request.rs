@@ -21,6 +21,10 @@ pub enum Which<'a> {
 /// The calls, by number.
 #[derive(Debug, Clone, Copy)]
 pub enum Call {
+    /// Which devices there are.
+    ListDevices = 2,
+    /// Take a device away.
+    DevRemove = 4,
     /// Suspend or resume.
     DevSuspend = 6,
     /// What the device is.
@@ -38,6 +42,8 @@ pub const SUSPENDED: u32 = 1 << 1;
 /// The table as it was loaded, not the state of its targets: the state of a thin pool may block.
 pub const STATUS_TABLE: u32 = 1 << 4;
 pub const ACTIVE_TABLE: u32 = 1 << 5;
+/// A list with UUIDs.
+const WITH_UUID: u32 = 1 << 14;
 const BUFFER_FULL: u32 = 1 << 8;
 /// Do not freeze a file system on it.
 pub const SKIP_LOCKFS: u32 = 1 << 10;
@@ -85,6 +91,18 @@ impl Request {
             Which::Name(name) => request.put_text(NAME, 128, name)?,
             Which::Uuid(uuid) => request.put_text(UUID, 129, uuid)?,
             Which::Number(major, minor) => request.put(DEV, &libc::makedev(major, minor).to_ne_bytes()),
+        }
+        Ok(request)
+    }
+
+    /// About all devices whose UUID begins like this.
+    ///
+    /// # Errors
+    /// A beginning that is too long.
+    pub fn list(uuid_prefix: &str) -> Result<Self, Errno> {
+        let mut request = Self::new(Which::Number(0, 0), WITH_UUID, &[])?;
+        if !uuid_prefix.is_empty() {
+            request.put_text(UUID, 129, uuid_prefix)?;
         }
         Ok(request)
     }
@@ -150,7 +168,8 @@ impl Request {
         text(self.bytes.get(UUID..HEADER).unwrap_or_default())
     }
 
-    /// What is behind the header.
+    /// What is behind the header. To the end of the buffer, which was zero: the size in the header leaves out the padding behind the last
+    /// target, and all of a list without devices (`retrieve_status` and `list_devices`, drivers/md/dm-ioctl.c).
     pub fn payload(&self) -> &[u8] {
         let start = usize::try_from(self.u32_at(DATA_START)).unwrap_or(HEADER);
         self.bytes.get(start..).unwrap_or_default()
@@ -212,6 +231,16 @@ mod tests {
         assert_eq!(Request::new(Which::Name(&"x".repeat(127)), 0, &[]).map(|r| r.name().len()), Ok(127));
         for wrong in [Which::Name(&"x".repeat(128)), Which::Uuid(&"x".repeat(129)), Which::Name("")] {
             assert_eq!(Request::new(wrong, 0, &[]).err(), Some(Errno::ENAMETOOLONG));
+        }
+    }
+
+    #[test]
+    fn what_is_behind_an_answer_ends_where_its_size_says_and_not_inside_of_a_word() {
+        let mut answer = Request::new(Which::Number(253, 0), 0, &[7; 40]).unwrap();
+        assert_eq!(answer.payload().len(), 40);
+        for (size, length) in [(312u32, 0), (313, 8), (320, 8), (351, 40), (352, 40), (u32::MAX, 40)] {
+            answer.put(DATA_SIZE, &size.to_ne_bytes());
+            assert_eq!(answer.payload().len(), length, "{size}");
         }
     }
 }

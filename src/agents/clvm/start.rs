@@ -1,0 +1,260 @@
+//! The start: sees whose volume group it is, activates, and believes only what device-mapper shows. What a start that fails has done is
+//! undone.
+
+use std::time::Duration;
+
+use super::Clvm;
+use super::access::{self, Taken};
+use super::look::{self, Device, absent};
+use super::record::{Record, Recorded};
+use super::stop;
+use super::values::{Mode, Scope, Sharing};
+use crate::kernel::block::BlockDevice;
+use crate::kernel::dm::{DeviceMapper, Which};
+use crate::kernel::error::KernelError;
+use crate::kernel::lvm::command::{Activation, Locking, Lvm, Missing};
+use crate::kernel::lvm::names::VgName;
+use crate::kernel::lvm::report::VolumeGroup;
+use crate::ocf::error::{Code, OcfError};
+use crate::ocf::run::Context;
+
+/// How long a volume group gets to appear: what is below has just been made.
+const APPEARS: Duration = Duration::from_secs(5);
+/// How long udev gets to make a device node.
+const NODE: Duration = Duration::from_secs(10);
+/// How long between two looks.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// A start under way.
+struct Start<'a> {
+    clvm: &'a Clvm,
+    cx: &'a Context<'a>,
+    dm: DeviceMapper,
+    lvm: Lvm,
+    vg: VgName,
+    mode: Mode,
+    scope: Scope,
+}
+
+impl Clvm {
+    /// Makes every logical volume active that should be.
+    ///
+    /// # Errors
+    /// Nothing of this start is left.
+    pub(super) fn activate(&self, cx: &Context) -> Result<(), OcfError> {
+        let (vg, mode, scope) = self.sound()?;
+        let dm = super::device_mapper(cx)?;
+        let lvm = super::lvm(cx)?.only(&self.devices);
+        if mode == Mode::Lvmlockd {
+            super::lockspace::ready(cx)?;
+        }
+        let mut start = Start { clvm: self, cx, dm, lvm, vg, mode, scope };
+        let facts = start.facts()?;
+        access::check(&facts, mode)?;
+        start.check_missing(&facts)?;
+        let lvs = start.expected(&facts)?;
+        if self.devices.is_empty() {
+            let there = facts.pvs.iter().filter(|pv| !pv.is_missing).map(|pv| pv.name.clone());
+            start.lvm = start.lvm.only(&there.collect::<Vec<_>>());
+        }
+        start.run(&facts, lvs)
+    }
+}
+
+impl Start<'_> {
+    /// What the metadata says, once it is to be seen.
+    fn facts(&self) -> Result<VolumeGroup, OcfError> {
+        let until = self.cx.deadline.share(0.3).within(APPEARS);
+        (self.cx.progress)(&format!("read the metadata of {}", self.vg));
+        loop {
+            if let Some(facts) = self.lvm.report(&self.vg, false, self.cx.deadline.share(0.5))? {
+                return Ok(facts);
+            }
+            if until.is_past() {
+                let why = format_args!("vgname: no volume group {} is to be seen on this node", self.vg);
+                return Err(OcfError::new(Code::Installed, why));
+            }
+            std::thread::sleep(AGAIN);
+        }
+    }
+
+    fn missing(&self) -> Missing {
+        match (self.clvm.missing, self.clvm.has_majority) {
+            (Missing::Nothing, true) => Missing::Degraded,
+            (missing, _) => missing,
+        }
+    }
+
+    fn check_missing(&self, facts: &VolumeGroup) -> Result<(), OcfError> {
+        if facts.missing_pvs == 0 || self.missing() != Missing::Nothing {
+            return Ok(());
+        }
+        let why = format_args!(
+            "{} lacks {} of its {} physical volumes (degraded_activation would do with RAID)",
+            self.vg,
+            facts.missing_pvs,
+            facts.pvs.len()
+        );
+        Err(OcfError::new(Code::Generic, why))
+    }
+
+    /// The logical volumes that must be active afterwards.
+    fn expected(&self, facts: &VolumeGroup) -> Result<Vec<Recorded>, OcfError> {
+        let vg = &self.vg;
+        let wrong = |code, why: String| Err(OcfError::new(code, why));
+        for name in self.scope.named() {
+            match facts.lvs.iter().find(|lv| lv.name == name) {
+                None => return wrong(Code::Installed, format!("lvname: no logical volume {name} in {vg}")),
+                Some(lv) if lv.skips_activation => {
+                    return wrong(Code::Generic, format!("{vg}/{name} has the activation-skip flag: lvchange -kn {vg}/{name}"));
+                }
+                Some(_) => {}
+            }
+        }
+        let is_named = |name: &str| self.scope.named().any(|named| named == name);
+        let is_meant = |lv: &&crate::kernel::lvm::report::LogicalVolume| {
+            !lv.is_internal && !lv.skips_activation && self.scope.has(&lv.name) && (lv.is("public") || is_named(&lv.name))
+        };
+        let meant: Vec<_> = facts.lvs.iter().filter(is_meant).collect();
+        if meant.is_empty() {
+            return wrong(Code::Generic, format!("{vg} has no logical volume to activate"));
+        }
+        let recorded = |lv: &&crate::kernel::lvm::report::LogicalVolume| Recorded {
+            name: lv.name.clone(),
+            uuid: lv.uuid.to_string(),
+            is_read_only: false,
+        };
+        Ok(meant.iter().map(recorded).collect())
+    }
+
+    fn run(&self, facts: &VolumeGroup, lvs: Vec<Recorded>) -> Result<(), OcfError> {
+        let before = self.devices(facts)?;
+        let earlier = Record::load(self.cx);
+        let mut record = Record {
+            vg: facts.name.clone(),
+            uuid: facts.uuid.to_string(),
+            mode: self.mode.as_str().to_owned(),
+            tag: (self.mode == Mode::Tagging).then(|| self.clvm.tag.clone()),
+            lvs,
+            devices: facts.pvs.iter().filter(|pv| !pv.is_missing).map(|pv| pv.name.clone()).collect(),
+            is_complete: false,
+        };
+        // First, so that a stop finds what a start that is killed leaves.
+        record.save(self.cx)?;
+        let taken = match self.clvm.take(self.cx, &self.lvm, &self.vg, facts, self.mode) {
+            Ok(taken) => taken,
+            Err(e) => {
+                self.restore(earlier);
+                return Err(e);
+            }
+        };
+        match self.bring_up(facts, &mut record) {
+            Ok(()) => Ok(()),
+            Err(e) => {
+                self.undo(facts, &before, taken);
+                self.restore(earlier);
+                Err(e)
+            }
+        }
+    }
+
+    /// The record that was there before this start.
+    fn restore(&self, earlier: Option<Record>) {
+        match earlier {
+            Some(earlier) => {
+                if let Err(e) = earlier.save(self.cx) {
+                    tracing::warn!("{e}");
+                }
+            }
+            None => Record::forget(self.cx),
+        }
+    }
+
+    fn bring_up(&self, facts: &VolumeGroup, record: &mut Record) -> Result<(), OcfError> {
+        let locking = match (self.mode, self.clvm.sharing) {
+            (Mode::Lvmlockd, Sharing::Exclusive) => Locking::Exclusive,
+            (Mode::Lvmlockd, Sharing::Shared) => Locking::Shared,
+            _ => Locking::Plain,
+        };
+        let config = format!("activation{{volume_list=[\"@{}\"]}}", self.clvm.tag);
+        let config = (self.mode == Mode::Tagging).then_some(config.as_str());
+        let how = Activation { locking, missing: self.missing(), config };
+        let names: Vec<_> = record.lvs.iter().map(|lv| lv.name.clone()).collect();
+        let names = if self.scope.is_all() { Vec::new() } else { names };
+        (self.cx.progress)(&format!("activate {}", self.vg));
+        let said = self.lvm.activate(&self.vg, &names, &how, self.cx.deadline.share(0.7));
+        let devices = self.devices(facts)?;
+        let left_out = absent(devices.iter(), record).first().map(|lv| lv.name.clone());
+        match (said, left_out) {
+            (Ok(()), None) => {}
+            (Err(e), None) => tracing::warn!("{e}"),
+            (Err(e), Some(_)) => return Err(self.why_not(e)),
+            (Ok(()), Some(lv)) => {
+                let why = format_args!("{}/{lv} was not activated (activation/volume_list in lvm.conf?)", self.vg);
+                return Err(OcfError::new(Code::Generic, why));
+            }
+        }
+        for lv in &mut record.lvs {
+            let Some(device) = devices.iter().find(|device| device.is_volume() && lv.is(&device.mapping.lv_uuid)) else {
+                continue;
+            };
+            let info = self.dm.status(Which::Uuid(&device.uuid))?;
+            lv.is_read_only = info.is_some_and(|info| info.read_only);
+            self.node(&lv.name, device)?;
+        }
+        record.is_complete = true;
+        record.save(self.cx)
+    }
+
+    /// The reason why LVM did not activate; with lvmlockd, what it waits for.
+    fn why_not(&self, e: KernelError) -> OcfError {
+        let waits_for = (self.mode == Mode::Lvmlockd).then(|| super::lockspace::waits_for(self.cx, &self.vg)).flatten();
+        match waits_for {
+            Some(why) => OcfError::new(Code::Generic, format_args!("{}: {why}", self.vg)),
+            None => e.into(),
+        }
+    }
+
+    /// Waits until programs find the device.
+    fn node(&self, lv: &str, device: &Device) -> Result<(), OcfError> {
+        let until = self.cx.deadline.share(0.5).within(NODE);
+        let leads_to = |path: &str| {
+            BlockDevice::of(self.cx.root, path).is_ok_and(|node| (node.major(), node.minor()) == (device.major, device.minor))
+        };
+        let (usual, other) = (format!("/dev/{}/{lv}", self.vg), format!("/dev/mapper/{}", device.name));
+        while !leads_to(&usual) {
+            if until.is_past() {
+                if leads_to(&other) {
+                    tracing::warn!("{usual} does not lead to the device, {other} does (is udevd running?)");
+                    return Ok(());
+                }
+                return Err(OcfError::new(
+                    Code::Generic,
+                    format_args!("{usual} does not lead to the device (is udevd running?)"),
+                ));
+            }
+            std::thread::sleep(AGAIN);
+        }
+        Ok(())
+    }
+
+    fn devices(&self, facts: &VolumeGroup) -> Result<Vec<Device>, OcfError> {
+        look::devices(&self.dm, None, Some(&facts.uuid))
+    }
+
+    /// Deactivates what was not active before, and gives back what was taken.
+    fn undo(&self, facts: &VolumeGroup, before: &[Device], taken: Taken) {
+        let Ok(now) = self.devices(facts).inspect_err(|e| tracing::warn!("{e}")) else { return };
+        let was_there = |device: &Device| before.iter().any(|earlier| earlier.uuid == device.uuid);
+        let new: Vec<_> = now.iter().filter(|device| device.is_volume() && !was_there(device)).cloned().collect();
+        if !new.is_empty() {
+            (self.cx.progress)(&format!("deactivate what was activated of {}", self.vg));
+            let left = stop::take_down(self.cx, &self.dm, Some(&self.lvm), &self.vg, &now, &new, self.cx.deadline.share(0.8));
+            if let Err(e) = left {
+                tracing::warn!("{e}");
+                return;
+            }
+        }
+        self.clvm.give_back(self.cx, &self.lvm, &self.vg, taken);
+    }
+}

@@ -1,0 +1,258 @@
+//! The stop: deactivates by LVM, and where LVM can not, by device-mapper alone. Only device-mapper says that it is done.
+
+use std::io;
+use std::time::Duration;
+
+use super::Clvm;
+use super::look::{self, Device};
+use super::record::Record;
+use super::values::Scope;
+use crate::deadline::Deadline;
+use crate::kernel::attr::Root;
+use crate::kernel::block::BlockDevice;
+use crate::kernel::dm::{DeviceMapper, Removal, Which};
+use crate::kernel::error::KernelError;
+use crate::kernel::holders::holders;
+use crate::kernel::lvm::command::Lvm;
+use crate::kernel::lvm::names::VgName;
+use crate::ocf::error::{Code, OcfError};
+use crate::ocf::run::Context;
+
+/// How long between two looks at something that is in use.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How long it takes to find out who holds a device.
+const FIND: Duration = Duration::from_secs(3);
+/// How long a disk with I/O under way may complete none before it is taken as hung.
+const SILENCE: Duration = Duration::from_secs(2);
+/// The share of the time that is spent waiting for users to go, so that their names can still be told.
+const WAITING: f64 = 0.7;
+
+impl Clvm {
+    /// Takes down what is there of this resource.
+    ///
+    /// # Errors
+    /// Something is still there: who holds it, or what hangs.
+    pub(super) fn deactivate(&self, cx: &Context) -> Result<(), OcfError> {
+        let record = Record::load(cx);
+        let vg = record.as_ref().and_then(|record| VgName::parse(&record.vg).ok()).or_else(|| self.vg.clone().ok());
+        let Some(vg) = vg else {
+            tracing::warn!("vgname: no volume group is named, and no start is recorded: nothing to stop");
+            return Ok(());
+        };
+        let lvm = super::lvm(cx).map(|lvm| lvm.only(&self.seen_devices(record.as_ref())));
+        let lvm = lvm.inspect_err(|e| tracing::warn!("{e}")).ok();
+        let uuid = record.as_ref().and_then(Record::vg_uuid);
+        let scope = self.scope.clone().unwrap_or_else(|_| Scope::nothing());
+        if let Some(dm) = DeviceMapper::open(cx.root)? {
+            let look = || -> Result<(Vec<Device>, Vec<Device>), OcfError> {
+                let all = look::devices(&dm, Some(&vg), uuid.as_ref())?;
+                Ok((all.clone(), look::in_scope(all, &scope, record.as_ref())))
+            };
+            let (all, own) = look()?;
+            if !own.is_empty() {
+                take_down(cx, &dm, lvm.as_ref(), &vg, &all, &own, cx.deadline.share(0.85))?;
+            }
+            let (all, _) = look()?;
+            let mode = record.as_ref().map_or(self.mode.clone().ok(), |record| Some(record.mode()));
+            let is_free = !all.iter().any(Device::is_volume);
+            if let (Some(lvm), Some(mode), true) = (&lvm, mode, is_free) {
+                let tag = record.as_ref().and_then(|record| record.tag.clone()).unwrap_or_else(|| self.tag.clone());
+                self.let_go(cx, lvm, &vg, mode, &tag);
+            }
+        }
+        self.is_swept.set(true);
+        Record::forget(cx);
+        Ok(())
+    }
+}
+
+/// Takes down the devices `own` of the devices `all` of a volume group.
+///
+/// # Errors
+/// Something is still there.
+pub fn take_down(
+    cx: &Context,
+    dm: &DeviceMapper,
+    lvm: Option<&Lvm>,
+    vg: &VgName,
+    all: &[Device],
+    own: &[Device],
+    deadline: Deadline,
+) -> Result<(), OcfError> {
+    let patience = deadline.share(WAITING);
+    let mut lvm = lvm.filter(|_| !hangs_below(cx, dm, own));
+    let mut complaint = None;
+    let mut has_hung = false;
+    loop {
+        let left = there(dm, own)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let busy = in_use(dm, all, &left)?;
+        if busy.is_empty() {
+            (cx.progress)(&format!("deactivate {vg}"));
+            if let Some(lvm) = lvm {
+                match lvm.deactivate(vg, &volumes(&left), deadline.share(0.5)) {
+                    Ok(()) => {}
+                    Err(e) => {
+                        tracing::warn!("{e}");
+                        has_hung |= e.source.kind() == io::ErrorKind::TimedOut;
+                        complaint = Some(e);
+                    }
+                }
+            }
+            let left = there(dm, own)?;
+            if !left.is_empty() && in_use(dm, all, &left)?.is_empty() {
+                (cx.progress)(&format!("remove what is left of {vg} from device-mapper"));
+                remove(dm, all, &left)?;
+            }
+            // It has had its chance, and what hung once would hang again.
+            lvm = lvm.filter(|_| !has_hung);
+            if there(dm, own)?.is_empty() {
+                return Ok(());
+            }
+        } else if let Some(device) = busy.first() {
+            (cx.progress)(&format!("wait for the users of {}", device.spoken()));
+        }
+        if patience.is_past() {
+            return Err(still_there(cx, dm, all, own, complaint, has_hung));
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+/// What `lvchange` is to be given.
+fn volumes(devices: &[Device]) -> Vec<String> {
+    let mut names: Vec<_> = devices.iter().map(|device| device.mapping.base().to_owned()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Those of the devices that are still there.
+fn there(dm: &DeviceMapper, devices: &[Device]) -> Result<Vec<Device>, OcfError> {
+    let mut left = Vec::new();
+    for device in devices {
+        if dm.status(Which::Uuid(&device.uuid))?.is_some() {
+            left.push(device.clone());
+        }
+    }
+    Ok(left)
+}
+
+/// Those of the devices that somebody else than the volume group itself has open.
+fn in_use(dm: &DeviceMapper, all: &[Device], devices: &[Device]) -> Result<Vec<Device>, OcfError> {
+    let mut from_above = std::collections::BTreeMap::new();
+    for device in all {
+        for below in dm.deps(Which::Uuid(&device.uuid))?.unwrap_or_default() {
+            *from_above.entry(below).or_insert(0u32) += 1;
+        }
+    }
+    let mut busy = Vec::new();
+    for device in devices {
+        let Some(info) = dm.status(Which::Uuid(&device.uuid))? else { continue };
+        if info.open_count > from_above.get(&(device.major, device.minor)).copied().unwrap_or(0) {
+            busy.push(device.clone());
+        }
+    }
+    Ok(busy)
+}
+
+/// Removes devices and what only they stood on, from the top to the bottom, as long as it goes on.
+fn remove(dm: &DeviceMapper, all: &[Device], own: &[Device]) -> Result<(), OcfError> {
+    let mut left = own.to_vec();
+    loop {
+        let mut has_moved = false;
+        let mut later = Vec::new();
+        for device in left {
+            let below = dm.deps(Which::Uuid(&device.uuid))?.unwrap_or_default();
+            match dm.remove(Which::Uuid(&device.uuid))? {
+                Removal::Busy => later.push(device),
+                Removal::Absent => has_moved = true,
+                Removal::Removed => {
+                    tracing::warn!("{}: removed from device-mapper, past LVM", device.name);
+                    has_moved = true;
+                    let is_part = |other: &&Device| !other.is_volume() && below.contains(&(other.major, other.minor));
+                    later.extend(all.iter().filter(is_part).cloned());
+                }
+            }
+        }
+        if later.is_empty() || !has_moved {
+            return Ok(());
+        }
+        left = later;
+    }
+}
+
+/// Why it is still there.
+fn still_there(
+    cx: &Context,
+    dm: &DeviceMapper,
+    all: &[Device],
+    own: &[Device],
+    complaint: Option<KernelError>,
+    has_hung: bool,
+) -> OcfError {
+    let left = there(dm, own).unwrap_or_default();
+    let busy = in_use(dm, all, &left).unwrap_or_default();
+    if let Some(device) = busy.first() {
+        let who: Vec<_> = holders(cx.root, device.major, device.minor, cx.deadline.share(0.5).within(FIND))
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let who = if who.is_empty() { "somebody in the kernel has it open".to_owned() } else { who.join(", ") };
+        return OcfError::new(Code::Generic, format_args!("{} is in use: {who}", device.spoken()));
+    }
+    let what = left.first().map(|device| device.name.clone()).unwrap_or_default();
+    let why = complaint.map(|e| format!(": {e}")).unwrap_or_default();
+    let reason = format!("{what} is still there{why}");
+    if has_hung { OcfError::stuck(reason) } else { OcfError::new(Code::Generic, reason) }
+}
+
+/// Whether a disk below would make LVM hang: a device-mapper device that is suspended, or one whose I/O under way does not come back.
+fn hangs_below(cx: &Context, dm: &DeviceMapper, own: &[Device]) -> bool {
+    let leaves = leaves(cx.root, dm, own).unwrap_or_default();
+    if leaves.iter().any(|leaf| leaf.is_suspended().unwrap_or(false)) {
+        tracing::warn!("a disk below is suspended: not asking LVM");
+        return true;
+    }
+    let busy: Vec<_> =
+        leaves.iter().filter_map(|leaf| Some((leaf, leaf.stat().ok().filter(|stat| stat.in_flight > 0)?))).collect();
+    if busy.is_empty() {
+        return false;
+    }
+    let until = cx.deadline.share(0.2).within(SILENCE);
+    let is_silent = |(leaf, before): &&(&BlockDevice, crate::kernel::block::Stat)| {
+        leaf.stat().is_ok_and(|now| now.in_flight > 0 && now.completed() == before.completed())
+    };
+    while busy.iter().any(|one| is_silent(&one)) {
+        if until.is_past() {
+            tracing::warn!("a disk below answers nothing: not asking LVM");
+            return true;
+        }
+        std::thread::sleep(AGAIN);
+    }
+    false
+}
+
+/// The disks below: everything that is not the volume group's own.
+fn leaves(root: &Root, dm: &DeviceMapper, own: &[Device]) -> Result<Vec<BlockDevice>, OcfError> {
+    let mut found: Vec<BlockDevice> = Vec::new();
+    let mut seen = Vec::new();
+    let mut left: Vec<_> = own.iter().map(|device| (device.major, device.minor)).collect();
+    while let Some(number) = left.pop() {
+        if seen.contains(&number) {
+            continue;
+        }
+        seen.push(number);
+        let is_own = own.iter().any(|device| (device.major, device.minor) == number);
+        let device = BlockDevice::numbered(root, number.0, number.1);
+        if !is_own {
+            found.push(device.clone());
+        }
+        if own.first().is_some_and(|first| first.major == number.0) {
+            left.extend(dm.deps(Which::Number(number.0, number.1))?.unwrap_or_default());
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,10 @@
+//! LVM: its names, which device-mapper devices are whose, its commands, what they report, and lvmlockd.
+
+pub mod command;
+pub mod dlm;
+pub mod drift;
+pub mod lockd;
+mod mapping;
+pub mod names;
+pub mod report;
+mod socket;
