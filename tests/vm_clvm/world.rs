@@ -223,6 +223,14 @@ impl World {
         self.lvm(&format!("vgs --foreign --noheadings -o {field} VG")).trim().to_owned()
     }
 
+    /// A machine without the package lvm2, by a layer over the directory that only this test sees.
+    pub fn hide_lvm(&self) {
+        let layer = self.dir.join("layer");
+        let overlay = format!("mount -t overlay none -o lowerdir={0}:/usr/sbin /usr/sbin", layer.display());
+        sh(&format!("mkdir {0} && mknod {0}/lvm c 0 0 && {overlay}", layer.display())).ok();
+        assert_ne!(sh("lvm version").code, 0);
+    }
+
     /// A call for the whole volume group: ours as it is by itself, the peer's in its mode of the fewest demands.
     pub fn call(&self, action: &str) -> Call {
         let call = Call::new(action, &self.dir).set("vgname", &self.vg);
@@ -243,7 +251,7 @@ impl World {
     pub fn traces(&self) -> Vec<String> {
         let mut all = self.active();
         all.push(self.try_lvm("vgs --foreign --noheadings -o vg_tags,systemid VG").text);
-        all.push(sh(&format!("find {STATE} /var/log/ocf-san -type f 2>/dev/null")).text);
+        all.push(sh(&format!("find {STATE} /var/log/ocf-san -type f -not -name '*.lock' 2>/dev/null")).text);
         all.extend(processes().into_iter().map(|(pid, name)| format!("{pid} {name}")));
         all
     }

@@ -48,26 +48,28 @@ fn a_check_level_that_there_is_not_is_the_next_lower_one() {
 #[ignore = "vm: activates volumes"]
 fn one_volume_is_started_and_its_neighbour_is_left_alone() {
     let world = World::with(1, &["one", "two"]);
-    world.call("start").set("lvname", "one").run().is(0);
+    let of = |action: &str, volume: &str| world.call(action).set("lvname", volume).named(&format!("p_{volume}"));
+    of("start", "one").run().is(0);
     world.has(&["one"]);
-    world.call("probe").set("lvname", "two").run().is(7);
-    world.call("monitor").set("lvname", "one").level(10).run().is(0);
+    of("probe", "two").run().is(7);
+    of("monitor", "one").level(10).run().is(0);
     world.activate(&["two"]);
-    world.call("stop").set("lvname", "one").run().is(0);
+    of("stop", "one").run().is(0);
     world.has(&["two"]);
-    world.call("probe").set("lvname", "one").run().is(7);
+    of("probe", "one").run().is(7);
 }
 
 #[test]
 #[ignore = "vm: activates volumes"]
 fn names_with_hyphens_are_no_other_volumes() {
     let world = World::with(1, &["a-b", "a--b", "a"]);
-    world.call("start").set("lvname", "a-b").run().is(0);
+    let of = |action: &str, volume: &str| world.call(action).set("lvname", volume).named(&format!("p_{volume}"));
+    of("start", "a-b").run().is(0);
     world.has(&["a-b"]);
     for other in ["a", "a--b", "b"] {
-        world.call("probe").set("lvname", other).run().is(7);
+        of("probe", other).run().is(7);
     }
-    world.call("stop").set("lvname", "a").run().is(0);
+    of("stop", "a").run().is(0);
     world.has(&["a-b"]);
 }
 

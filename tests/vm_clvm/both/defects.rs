@@ -120,8 +120,9 @@ fn level_10_reads_the_volume_that_is_asked_for() {
     world.start();
     let two = world.dm("two");
     sh(&format!("dmsetup load {two} --table '0 8192 error' && dmsetup suspend {two} && dmsetup resume {two}")).ok();
-    world.call("monitor").set("lvname", "two").level(10).run().expect(1, 0).says(&["two"]);
-    world.call("monitor").set("lvname", "one").level(10).run().is(0);
+    let of = |volume: &str| world.call("monitor").set("lvname", volume).named(&format!("p_{volume}")).level(10);
+    of("two").run().expect(1, 0).says(&["two"]);
+    of("one").run().is(0);
 }
 
 /// No udev to make the link, as in many a container: LVM itself says 0. Here /dev is a copy that udev does not know.

@@ -86,7 +86,7 @@ fn the_system_id_may_be_the_name_of_the_machine() {
 #[ignore = "vm: activates volumes"]
 fn a_machine_without_a_system_id_takes_no_volume_group() {
     let world = World::with(1, &["one"]);
-    system_id(&world, "start").run().is(1).says(&["system_id"]);
+    system_id(&world, "start").run().is(2).says(&["system_id"]);
     world.has(&[]);
     assert_eq!(world.vgs("systemid"), "");
 }

@@ -12,7 +12,6 @@ fn a_list_with_globs_and_exclusions_is_all_that_is_started_checked_and_stopped()
         ("db-1,root", vec!["db-1", "root"]),
         ("db-*,!db-old", vec!["db-1", "db-2"]),
         ("!root", vec!["db-1", "db-2", "db-old"]),
-        ("db-[12]", vec!["db-1", "db-2"]),
         ("db-?", vec!["db-1", "db-2"]),
     ] {
         let of = |action: &str| world.call(action).set("lvname", names);
@@ -29,11 +28,11 @@ fn a_list_with_globs_and_exclusions_is_all_that_is_started_checked_and_stopped()
 #[ignore = "vm: activates volumes"]
 fn a_pattern_that_means_nothing_here_is_told_at_start() {
     let world = World::with(1, &["one"]);
-    for names in ["db-*", "one three", "!*", "!one"] {
-        world.call("start").set("lvname", names).run().is(1);
+    for (names, code) in [("db-*", 1), ("one three", 5), ("!*", 1), ("!one", 1)] {
+        world.call("start").set("lvname", names).run().is(code);
         world.has(&[]);
     }
-    for names in ["a/b", "one;reboot", "one\ntwo", "$(one)"] {
+    for names in ["a/b", "one;reboot", "[ab]", "$(one)"] {
         world.call("start").set("lvname", names).run().is(6).says(&["lvname"]);
         world.call("probe").set("lvname", names).run().is(7);
     }
