@@ -1,14 +1,17 @@
 //! For people, DRBD and monitoring systems. Never starts or stops a resource behind Pacemaker's back.
 
 mod help;
+mod lvm;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result};
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 use crate::agents;
+use crate::kernel::attr::Root;
+use crate::kernel::lvm::names::VgName;
 use crate::ocf::metadata;
 use crate::ocf::spec::AgentSpec;
 
@@ -34,6 +37,14 @@ pub fn run(args: &[OsString]) -> Result<u8> {
         Some(("help", sub)) => match sub.get_one::<Spec>("AGENT") {
             Some(spec) => help::agent(spec.0),
             None => command().render_help().to_string(),
+        },
+        Some(("lvm", sub)) => match sub.subcommand() {
+            Some(("repair", sub)) => {
+                let vg: &VgName = sub.get_one("VG").context("VG")?;
+                lvm::repair(&Root::host(), vg, sub.get_flag("dry-run"), &mut |line| put(&format!("{line}\n")))?;
+                String::new()
+            }
+            _ => anyhow::bail!("no such command"),
         },
         _ => anyhow::bail!("no such command"),
     };
@@ -67,6 +78,19 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(Command::new("agents").about("Names the agents, one a line"))
         .subcommand(Command::new("metadata").about("Prints the meta-data of an agent").arg(agent().required(true)))
+        .subcommand(
+            Command::new("lvm")
+                .about("Looks after volume groups")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(
+                    Command::new("repair")
+                        .about("Makes the kernel's mappings of a volume group what its metadata says")
+                        .long_about(lvm::REPAIR)
+                        .arg(Arg::new("VG").required(true).value_parser(VgName::parse).help("The volume group"))
+                        .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help("Only says what would be done")),
+                ),
+        )
         .subcommand(Command::new("help").about("Explains an agent and its parameters").arg(agent()))
 }
 

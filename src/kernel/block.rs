@@ -139,6 +139,17 @@ impl BlockDevice {
         name.map(str::to_owned).ok_or_else(|| self.malformed("uevent", "no DEVNAME"))
     }
 
+    /// Every name that it has below `/dev`: the kernel's, and the links that udev keeps.
+    ///
+    /// # Errors
+    /// There is no such device, or udev's record of it can not be read.
+    pub fn nodes(&self, root: &Root) -> Result<Vec<String>> {
+        let record = root.dir("/run/udev/data").read_opt(format!("b{}:{}", self.major, self.minor))?.unwrap_or_default();
+        let links = record.lines().filter_map(|line| line.strip_prefix("S:"));
+        let own = [self.kernel_name()?, format!("block/{}:{}", self.major, self.minor)];
+        Ok(own.iter().map(String::as_str).chain(links).map(|name| format!("/dev/{name}")).collect())
+    }
+
     /// Its size in bytes.
     ///
     /// # Errors
@@ -255,6 +266,7 @@ mod tests {
         put("/dev/vg1", "lun0", "253:3\n");
         let sys = "/sys/dev/block/253:3";
         put(sys, "uevent", "MAJOR=253\nMINOR=3\nDEVNAME=dm-3\nDEVTYPE=disk\nDISKSEQ=13\n");
+        put("/run/udev/data", "b253:3", "S:mapper/vg1-lv--lun0\nW:13\nE:DM_NAME=vg1-lv--lun0\n");
         put(sys, "size", "2097152\n");
         put(
             sys,
@@ -274,6 +286,7 @@ mod tests {
         let lun = BlockDevice::of(&root, "/dev/vg1/lun0").unwrap();
         assert_eq!((lun.major(), lun.minor()), (253, 3));
         assert_eq!(lun.kernel_name().unwrap(), "dm-3");
+        assert_eq!(lun.nodes(&root).unwrap(), ["/dev/dm-3", "/dev/block/253:3", "/dev/mapper/vg1-lv--lun0"]);
         assert_eq!(lun.size_bytes().unwrap(), 1 << 30);
         assert_eq!(lun.in_flight().unwrap(), (1, 2));
         assert!(lun.is_dm().unwrap() && lun.is_suspended().unwrap());

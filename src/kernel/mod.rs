@@ -3,6 +3,7 @@
 pub mod attr;
 pub mod block;
 pub mod dm;
+pub mod drbd_disks;
 pub mod error;
 pub mod exec;
 pub mod holders;
@@ -12,6 +13,7 @@ pub mod lio;
 pub mod listen;
 pub mod lock;
 pub mod lvm;
+pub mod lvm_config;
 pub mod mount;
 pub mod net;
 pub mod probe_read;

@@ -1,6 +1,7 @@
 //! `cLVM`: the volume groups and logical volumes of LVM on the right node. LVM's commands change them, device-mapper says how they are.
 
 mod access;
+pub mod checks;
 mod health;
 mod lockspace;
 mod look;
@@ -9,13 +10,15 @@ mod record;
 mod start;
 mod stop;
 mod values;
+mod vg;
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use self::look::Device;
 use self::record::Record;
-use self::values::{Mode, Scope, Sharing};
+pub use self::values::Mode;
+use self::values::{Scope, Sharing};
 use crate::kernel::dm::DeviceMapper;
 use crate::kernel::exec::Tool;
 use crate::kernel::lvm::command::{Lvm, Missing};
@@ -230,12 +233,19 @@ impl Agent for Clvm {
     }
 
     fn validate(&self, cx: &Context, level: Level) -> Result<(), OcfError> {
-        self.sound()?;
+        let (vg, mode, _) = self.sound()?;
         if level == Level::Cheap {
             return Ok(());
         }
         device_mapper(cx)?;
-        lvm(cx).map(drop)
+        lvm(cx)?;
+        let facts = checks::Facts { vg: vg.as_str(), mode, tag: &self.tag, devices: &self.devices };
+        let found = checks::warnings(cx, &facts, cx.deadline.share(0.8));
+        for warning in &found {
+            tracing::warn!("{warning}");
+        }
+        let fatal = found.into_iter().find(|warning| warning.is_fatal);
+        fatal.map_or(Ok(()), |warning| Err(OcfError::new(Code::Args, warning)))
     }
 }
 

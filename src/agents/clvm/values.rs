@@ -50,7 +50,7 @@ impl Mode {
 pub struct ModeText(pub String);
 
 impl ParamValue for ModeText {
-    const CONTENT: Content = Content::Select(&["local", "system_id", "tagging", "lvmlockd"]);
+    const CONTENT: Content = Content::String;
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Self(text.to_owned()))
     }
