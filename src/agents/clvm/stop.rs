@@ -61,6 +61,7 @@ impl Clvm {
             }
         }
         self.is_swept.set(true);
+        self.stopped.replace(record);
         Record::forget(cx);
         Ok(())
     }
