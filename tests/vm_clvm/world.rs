@@ -153,7 +153,7 @@ impl World {
     }
 
     pub fn try_lvm(&self, command: &str) -> Said {
-        sh_within(60, &format!("lvm {}", command.replace("VG", &self.vg)))
+        sh_within(120, &format!("lvm {}", command.replace("VG", &self.vg)))
     }
 
     /// Makes volumes active behind the agent's back, whatever lvm.conf says of volumes.

@@ -39,6 +39,9 @@ fn a_mirror_that_misses_a_leg_is_started_when_degraded_is_allowed() {
     let second = world.plug_in();
     world.lvm(&format!("vgextend -qy VG {second}"));
     world.lvm("lvcreate -qy -an --type raid1 -m1 --nosync -Wn -Zn -l 4 -n mirror VG");
+    // The first time writes what the second needs to know which leg is missing.
+    world.start();
+    world.stop();
     world.pull_out();
     world.call("start").run().is(1).says(&[&world.vg]);
     world.has(&[]);

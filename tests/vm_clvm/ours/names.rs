@@ -71,7 +71,7 @@ fn a_device_of_the_same_name_but_of_another_volume_group_is_not_ours() {
     let world = World::with(1, &["one", "two"]);
     world.start();
     let stale = world.dm("three");
-    let uuid = "x".repeat(64);
+    let uuid = format!("{:x<64}", world.vg.replace('-', "x"));
     sh(&format!("dmsetup create {stale} --uuid LVM-{uuid} --table '0 8192 zero'")).ok();
     world.call("monitor").run().is(0);
     world.stop();
