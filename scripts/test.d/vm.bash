@@ -4,8 +4,8 @@
 second_tries=() # tests that passed only then
 declare -A reached # by test program: how many of its tests a guest was to run
 
-# Builds the test programs, which are static, and puts links to them at $logs/bin: lib, guard, vip, vm_lio; and vip_peer, which is
-# vip against the agent of resource-agents.
+# Builds the test programs, which are static, and puts links to them at $logs/bin: lib, guard, vip, vm_lio, vm_clvm; vip_peer and
+# vm_clvm_peer, which are the same against the agents of resource-agents; and vm_clvm_part, which is what may differ between kernels.
 guest_tests_binaries() {
     local log=$logs/build of path
     say "running  test programs for the guests"
@@ -21,10 +21,13 @@ guest_tests_binaries() {
             tests/guard/main.rs) strip -o "$logs/bin/guard" "$path" ;;
             tests/vip/main.rs) strip -o "$logs/bin/vip" "$path" ;;
             tests/vm_lio.rs) strip -o "$logs/bin/vm_lio" "$path" ;;
+            tests/vm_clvm/main.rs) strip -o "$logs/bin/vm_clvm" "$path" ;;
         esac
     done < <(sed -n 's/^ *Executable \(unittests \)\?\([^ ]*\) (\(.*\))$/\2 \3/p' "$log")
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vip "$@"\n' >"$logs/bin/vip_peer"
-    chmod +x "$logs/bin/vip_peer"
+    printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_clvm "$@" both::\n' >"$logs/bin/vm_clvm_peer"
+    printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::answers both::loss ours::damage ours::health ours::repair\n' >"$logs/bin/vm_clvm_part"
+    chmod +x "$logs/bin"/*_peer "$logs/bin"/*_part
 }
 
 guest() { timeout "$1" scripts/lab run solo "${@:2}" </dev/null; } # SECONDS COMMAND...
@@ -53,7 +56,7 @@ suite_on() { # KERNEL PROCESSORS PROGRAM...
 guest_suite() { # KERNEL PROGRAM
     local name="$2 on Linux $1" log=$logs/suite options='--ignored --test-threads=1' expected good_ones since=$SECONDS bad
     # In namespaces of their own they do not meet, and most of them wait.
-    case $2 in vip | vip_peer) options='--ignored --test-threads=4' ;; esac
+    case $2 in vip | vip_peer | vm_clvm*) options='--ignored --test-threads=4' ;; esac
     expected=$(guest 60 "/root/$2 $options --list 2>/dev/null" | grep -c ': test$')
     say "running  $name: $expected tests"
     # Each test as it ends, with the whole output kept for when it fails.
@@ -64,7 +67,7 @@ guest_suite() { # KERNEL PROGRAM
     second_try "$1" "$2" "${bad[@]}"
     case $2 in
         vip) reached[vip]=$((expected < left_by_vip ? expected : left_by_vip)) ;; # the others ran without a guest too
-        vip_peer) ;;
+        vip_peer | vm_clvm_peer | vm_clvm_part) ;;
         *) reached["$2"]=$expected ;;
     esac
     [ "$good_ones" = 0 ] || good "$name" $((SECONDS - since)) "$good_ones"

@@ -10,7 +10,8 @@ use super::look::Device;
 use super::record::Record;
 use crate::agents::jobs::{Job, Wave};
 use crate::kernel::attr::Root;
-use crate::kernel::dm::{DeviceMapper, Which, health};
+use crate::kernel::dm::health::{self, Health};
+use crate::kernel::dm::{DeviceMapper, TargetLine, Which};
 use crate::kernel::error::{KernelError, Result};
 use crate::kernel::lvm::command::Lvm;
 use crate::kernel::lvm::drift::{self, Drift};
@@ -46,8 +47,13 @@ impl Clvm {
         let volumes: Vec<_> = own.iter().filter(is_meant).collect();
         let findings = Findings::default();
         let read = |device: &&Device| {
+            let (root, device) = (cx.root.clone(), (*device).clone());
             let path = cx.root.path("/dev/mapper").join(&device.name);
-            Job::new(device.spoken(), move || probe_read::read_first_page(&path))
+            Job::new(device.spoken(), move || match probe_read::read_first_page(&path) {
+                // Its state tells, and no restart would give it room.
+                Err(_) if is_dropped_snapshot(&root, &device) => Ok(()),
+                other => other,
+            })
         };
         let ask = |device: &Device| {
             let (root, device, findings, warn) = (cx.root.clone(), device.clone(), Arc::clone(&findings), self.pool_warn);
@@ -131,6 +137,13 @@ fn stacks(dm: &DeviceMapper, all: &[Device], volumes: &[&Device]) -> std::result
         found.push(device);
     }
     Ok(found)
+}
+
+/// Whether it is a snapshot that the kernel has given up, so that every read fails.
+fn is_dropped_snapshot(root: &Root, device: &Device) -> bool {
+    let lines = || DeviceMapper::open(root).ok()??.target_status(Which::Uuid(&device.uuid)).ok()?;
+    let is_dropped = |line: &TargetLine| line.kind == "snapshot" && matches!(Health::of(line), Some(Health::Broken(_)));
+    lines().is_some_and(|lines| lines.iter().any(is_dropped))
 }
 
 fn state_of(root: &Root, device: &Device, warn: u8, findings: &Findings) -> Result<()> {

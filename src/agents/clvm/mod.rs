@@ -12,7 +12,7 @@ mod stop;
 mod values;
 mod vg;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use self::look::Device;
@@ -73,6 +73,8 @@ struct Clvm {
     read_timeout: Duration,
     /// Whether a stop has taken away all that there was.
     is_swept: Cell<bool>,
+    /// The record of what a stop has taken away: by its UUID, another volume group of the same name is not what is left.
+    stopped: RefCell<Option<Record>>,
 }
 
 fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
@@ -102,6 +104,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
         pool_warn: params.get(&params::POOL_WARN)?.0,
         read_timeout: params.get(&params::READ_TIMEOUT)?.0,
         is_swept: Cell::new(false),
+        stopped: RefCell::new(None),
     }))
 }
 
@@ -201,7 +204,7 @@ impl Agent for Clvm {
     }
 
     fn presence(&self, cx: &Context) -> Result<State, OcfError> {
-        let record = Record::load(cx);
+        let record = Record::load(cx).or_else(|| self.stopped.borrow().clone());
         let seen = self.look(cx, record.as_ref())?;
         let own = seen.as_ref().map(|seen| seen.own.clone()).unwrap_or_default();
         let Some(record) = record else {

@@ -66,6 +66,7 @@ impl Clvm {
             }
         }
         self.is_swept.set(true);
+        self.stopped.replace(record);
         Record::forget(cx);
         Ok(())
     }
