@@ -137,7 +137,12 @@ impl Call<'_> {
         // Threads that hang do so on their way out too. When all of them are gone, what the worker left may still be there.
         let suspects = match (has_ended, &answer) {
             (false, _) => Suspects::of_process(self.root, pid).and(Suspects::of_session(pid)),
-            (true, Some(_)) => Suspects::of_the_target(self.root).and(Suspects::of_session(pid)),
+            (true, Some(_)) => {
+                // A read of an earlier monitor may be what has the device open for good.
+                let earlier = self.files.left_behind().map(|(record, _)| Suspects::of_process(self.root, record.worker.pid));
+                let started = Suspects::of_the_target(self.root).and(Suspects::of_session(pid));
+                earlier.into_iter().fold(started, Suspects::and)
+            }
             (true, None) => Suspects::of_session(pid),
         };
         let note = answer.as_ref().and_then(|answer| answer.reason.as_deref()).unwrap_or(&watched.note);

@@ -169,8 +169,23 @@ impl Device<'_> {
 
     /// The path by which the process has the device open, if it has.
     fn opened_by(&self, process: &Dir) -> Option<String> {
-        let fds = process.dir("fd");
-        fds.links().unwrap_or_default().into_iter().find_map(|fd| {
+        let own = process.dir("fd");
+        let links = own.links().unwrap_or_default();
+        if !links.is_empty() {
+            return self.opened_in(&own, links);
+        }
+        // Killed, and a thread of it hangs in the kernel: what it has open is that thread's now.
+        let tasks = process.dir("task");
+        let threads = tasks.dirs().unwrap_or_default();
+        threads.iter().map(|tid| tasks.dir(tid).dir("fd")).find_map(|fds| {
+            let links = fds.links().unwrap_or_default();
+            self.opened_in(&fds, links)
+        })
+    }
+
+    /// The path by which one of the descriptors `links` in the directory `fds` has the device open.
+    fn opened_in(&self, fds: &Dir, links: Vec<String>) -> Option<String> {
+        links.into_iter().find_map(|fd| {
             let path = fds.read_link(&fd).ok().flatten()?.to_str()?.to_owned();
             // The link leads to the open file itself, which a path need not: the node may be gone, or be another's in a container.
             let is_ours = if self.root.is_fake() {

@@ -207,7 +207,9 @@ fn still_there(
             .map(ToString::to_string)
             .collect();
         let who = if who.is_empty() { "somebody in the kernel has it open".to_owned() } else { who.join(", ") };
-        return OcfError::new(Code::Generic, format_args!("{} is in use: {who}", device.spoken()));
+        let reason = format!("{} is in use: {who}", device.spoken());
+        // Nobody can let go of it then.
+        return if hangs_below(cx, dm, own) { OcfError::stuck(reason) } else { OcfError::new(Code::Generic, reason) };
     }
     let what = left.first().map(|device| device.name.clone()).unwrap_or_default();
     let why = complaint.map(|e| format!(": {e}")).unwrap_or_default();
