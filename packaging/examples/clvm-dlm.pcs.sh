@@ -19,7 +19,8 @@ agent=${AGENT:-ocf:san:cLVM}       # ocf:heartbeat:LVM-activate takes the same p
 pcs property set no-quorum-policy=freeze
 pcs resource create p_dlm ocf:pacemaker:controld \
     op start timeout=90s op stop timeout=100s op monitor interval=30s timeout=30s on-fail=fence --group g_locks
-# adopt=1, its default: an lvmlockd that is started again after a crash takes over the locks of the one before.
+# on-fail=fence: to restart a crashed lvmlockd in place, Pacemaker first stops the volumes, whose locks then nobody gives back, and no node
+# can start them any more.
 pcs resource create p_lvmlockd ocf:heartbeat:lvmlockd \
     op start timeout=90s op stop timeout=90s op monitor interval=30s timeout=30s on-fail=fence --group g_locks
 # interleave: a node waits for its own daemons, not for those of all nodes.

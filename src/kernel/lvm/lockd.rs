@@ -15,6 +15,9 @@ const SOCKET: &str = "/run/lvm/lvmlockd.socket";
 /// What every client of LVM's daemons says first (libdaemon/client/daemon-client.c).
 const HELLO: &[u8] = b"request = \"hello\"\n\n##\n";
 
+/// What a connection says whose other end went away before it answered.
+const ENDED: [io::ErrorKind; 3] = [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof];
+
 /// How long to wait for another `lvmlockctl` to end.
 const OTHER_READER: Duration = Duration::from_millis(100);
 
@@ -124,8 +127,11 @@ impl Manager {
 /// [`io::ErrorKind::TimedOut`] when there is one and it did not answer in time; whatever else the socket says.
 pub fn is_running(root: &Root, deadline: Deadline) -> Result<bool> {
     let Some(stream) = socket::connect(root, Address::Path(SOCKET), deadline)? else { return Ok(false) };
-    socket::ask(&stream, HELLO, deadline).map_err(|e| KernelError::new("ask", SOCKET, e))?;
-    Ok(true)
+    match socket::ask(&stream, HELLO, deadline).map_err(|e| KernelError::new("ask", SOCKET, e)) {
+        Ok(_) => Ok(true),
+        Err(e) if ENDED.contains(&e.source.kind()) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// The lockspaces and locks that lvmlockd has.
