@@ -9,6 +9,7 @@ use ocf_san::agents::clvm::Mode;
 use ocf_san::agents::clvm::checks::{Facts, warnings};
 use ocf_san::deadline::Deadline;
 use ocf_san::kernel::attr::Root;
+use ocf_san::kernel::lvm::names::VgName;
 use ocf_san::ocf::agent::Context;
 use ocf_san::ocf::env::Env;
 
@@ -27,10 +28,10 @@ impl Machine {
         let root = Root::fake(keep.path());
         root.dir("/").set("config", config).unwrap();
         let rows = row.unwrap_or_default();
-        root.dir("/").set("vgs", &format!(r#"{{"report":[{{"vg":[{rows}]}}]}}"#)).unwrap();
+        root.dir("/").set("report", &format!(r#"{{"report":[{rows}]}}"#)).unwrap();
         let top = keep.path().display();
         let lvm = format!(
-            "#!/bin/sh\ncase $1 in lvmconfig) cat {top}/config ;; vgs) cat {top}/vgs; {} ;; esac\n",
+            "#!/bin/sh\ncase $1 in lvmconfig) cat {top}/config ;; fullreport) cat {top}/report; {} ;; esac\n",
             if row.is_some() { "true" } else { "exit 5" }
         );
         root.dir("/usr/sbin").set("lvm", &lvm).unwrap();
@@ -54,13 +55,20 @@ impl Machine {
     fn said(&self, mode: Mode, devices: &[String]) -> Vec<String> {
         let deadline = Deadline::after(Duration::from_secs(20));
         let cx = Context { root: &self.root, env: &Env::default(), deadline, progress: &|_| {} };
-        let facts = Facts { vg: "vg1", mode, tag: "pacemaker", devices };
+        let vg = VgName::parse("vg1").unwrap();
+        let facts = Facts { vg: &vg, mode, tag: "pacemaker", devices };
         warnings(&cx, &facts, deadline).iter().map(|w| format!("{}{w}", if w.is_fatal { "fatal: " } else { "" })).collect()
     }
 }
 
+/// The report on a volume group with one physical volume.
 fn row(autoactivation: &str, tags: &str, lock_type: &str, pv: &str) -> String {
-    format!(r#"{{"vg_autoactivation":"{autoactivation}","vg_tags":"{tags}","vg_lock_type":"{lock_type}","pv_name":"{pv}"}}"#)
+    let uuid = "undWAV-mcDk-wQVx-5ixQ-pBhU-tTqG-bnlWDt";
+    let vg = serde_json::json!({
+        "vg_name": "vg1", "vg_uuid": uuid, "vg_systemid": "", "vg_lock_type": lock_type, "vg_tags": tags, "vg_exported": "0",
+        "vg_missing_pv_count": "0", "vg_extent_size": "4194304", "vg_autoactivation": if autoactivation.is_empty() { "0" } else { "1" },
+    });
+    serde_json::json!({"vg": [vg], "pv": [{"pv_name": pv, "pe_start": "1048576", "pv_missing": "0"}]}).to_string()
 }
 
 fn quiet() -> String {

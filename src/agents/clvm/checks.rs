@@ -4,11 +4,13 @@
 use std::fmt;
 
 use super::values::Mode;
-use super::vg::Seen;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::drbd_disks::backing_disks;
+use crate::kernel::lvm::command::Lvm;
+use crate::kernel::lvm::names::VgName;
+use crate::kernel::lvm::report::VolumeGroup;
 use crate::kernel::lvm_config::{LvmConfig, rejects};
 use crate::ocf::agent::Context;
 
@@ -21,7 +23,7 @@ const GENERATOR: &str = "system-generators/lvm2-activation-generator";
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
     /// The volume group.
-    pub vg: &'a str,
+    pub vg: &'a VgName,
     /// How it is protected.
     pub mode: Mode,
     /// The tag of [`Mode::Tagging`].
@@ -88,7 +90,8 @@ pub fn warnings(cx: &Context, facts: &Facts, deadline: Deadline) -> Vec<Warning>
         Err(e) => return vec![Warning::run(format_args!("the configuration of lvm can not be checked: {e}"), "lvmconfig")],
     };
     (cx.progress)("ask lvm for the volume group");
-    let seen = Seen::ask(cx.root, facts.vg, deadline).unwrap_or_else(|e| {
+    let report = |lvm: Lvm| lvm.report(facts.vg, false, deadline);
+    let seen = Lvm::find(cx.root).and_then(report).unwrap_or_else(|e| {
         tracing::info!("{}: can not be looked at: {e}", facts.vg);
         None
     });
@@ -105,7 +108,7 @@ struct Look<'a> {
     root: &'a Root,
     facts: &'a Facts<'a>,
     config: &'a LvmConfig,
-    seen: Option<&'a Seen>,
+    seen: Option<&'a VolumeGroup>,
 }
 
 impl Look<'_> {
@@ -173,7 +176,7 @@ impl Look<'_> {
         if self.facts.mode != Mode::Tagging {
             if list.is_some_and(|list| !self.is_listed(list)) {
                 let what = format_args!("activation/volume_list leaves out {vg}, so that nothing of it can be activated");
-                let line = written("activation/volume_list", list.unwrap_or_default().iter().cloned().chain([vg.to_owned()]));
+                let line = written("activation/volume_list", list.unwrap_or_default().iter().cloned().chain([vg.to_string()]));
                 found.push(Warning::write(what, LVM_CONF, line).fatal());
             }
             return;
@@ -183,7 +186,7 @@ impl Look<'_> {
             found.push(Warning::write(what, LVM_CONF, "activation/volume_list = [ the volume groups of this machine alone ]"));
             return;
         };
-        let is_open = |item: &String| is_group(item, vg) || *item == format!("@{tag}") || item == "@*";
+        let is_open = |item: &String| is_group(item, vg.as_str()) || *item == format!("@{tag}") || item == "@*";
         if list.iter().any(is_open) {
             let what = format_args!("activation/volume_list lets this machine activate {vg} without the cluster");
             let line = written("activation/volume_list", list.iter().filter(|item| !is_open(item)).cloned());
@@ -196,7 +199,7 @@ impl Look<'_> {
         list.iter().any(|item| match item.strip_prefix('@') {
             Some("*") => true,
             Some(tag) => self.seen.is_none_or(|seen| seen.tags.iter().any(|own| own == tag)),
-            None => is_group(item, self.facts.vg),
+            None => is_group(item, self.facts.vg.as_str()),
         })
     }
 
@@ -210,7 +213,7 @@ impl Look<'_> {
         let is_kept_out = lists.iter().any(|list| self.config.list(list).is_some_and(|list| !self.is_listed(list)));
         let is_ours = matches!(mode, Mode::Local | Mode::SystemId);
         // Whether a group that is not seen may be activated stands in its metadata, which is elsewhere now.
-        if is_ours && is_activated && !is_kept_out && self.seen.is_some_and(|seen| seen.autoactivates) {
+        if is_ours && is_activated && !is_kept_out && self.seen.is_some_and(|seen| seen.has_autoactivation) {
             let what = format_args!("lvm activates {vg} when its disks appear, without the cluster");
             found.push(Warning::run(what, format_args!("vgchange --setautoactivation n {vg}")));
         }
@@ -233,7 +236,7 @@ impl Look<'_> {
             })
             .collect();
         let is_below = |pv: &String| pv.starts_with("/dev/drbd") || disks.iter().any(|(_, _, names)| names.contains(pv));
-        if self.seen.is_some_and(|seen| !seen.pvs.iter().any(is_below)) {
+        if self.seen.is_some_and(|seen| !seen.pvs.iter().any(|pv| is_below(&pv.name))) {
             return;
         }
         let mut filter = self.config.list("devices/global_filter").unwrap_or_default().to_vec();

@@ -10,7 +10,6 @@ mod record;
 mod start;
 mod stop;
 mod values;
-mod vg;
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -247,7 +246,7 @@ impl Agent for Clvm {
         }
         device_mapper(cx)?;
         lvm(cx)?;
-        let facts = checks::Facts { vg: vg.as_str(), mode, tag: &self.tag, devices: &self.devices };
+        let facts = checks::Facts { vg: &vg, mode, tag: &self.tag, devices: &self.devices };
         let found = checks::warnings(cx, &facts, cx.deadline.share(0.8));
         for warning in &found {
             tracing::warn!("{warning}");
