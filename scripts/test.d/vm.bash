@@ -25,8 +25,8 @@ guest_tests_binaries() {
         esac
     done < <(sed -n 's/^ *Executable \(unittests \)\?\([^ ]*\) (\(.*\))$/\2 \3/p' "$log")
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vip "$@"\n' >"$logs/bin/vip_peer"
-    printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_clvm "$@" both::\n' >"$logs/bin/vm_clvm_peer"
-    printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::answers both::loss ours::damage ours::health ours::repair\n' >"$logs/bin/vm_clvm_part"
+    printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_clvm "$@" both::defects both::loss both::older both::owners\n' >"$logs/bin/vm_clvm_peer"
+    printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::loss ours::damage ours::health ours::repair\n' >"$logs/bin/vm_clvm_part"
     chmod +x "$logs/bin"/*_peer "$logs/bin"/*_part
 }
 

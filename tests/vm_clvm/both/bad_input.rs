@@ -100,7 +100,7 @@ fn a_mode_of_activation_that_there_is_not() {
     leaves_no_trace(&world, || {
         let of = |action: &str| world.call(action).set("activation_mode", "no-such");
         of("start").run().is(6).says(&["activation_mode"]);
-        of("probe").run().is(7);
+        of("probe").run().expect(6, 7);
     });
 }
 
