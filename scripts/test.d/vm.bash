@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # set by scripts/test
-# Sourced by scripts/test: what runs in a guest, one guest at a time.
+# Sourced by scripts/test: what runs in guests.
 
 second_tries=() # tests that passed only then
 declare -A reached # by test program: how many of its tests a guest was to run
@@ -102,4 +102,40 @@ outside() {
     for scenario in scripts/test.d/scenario-*; do
         check "${scenario##*/scenario-}" 300 "$scenario"
     done
+}
+
+# Runs a function beside the rest, in a lab and with files of its own; `together` waits for it and adds what it counted.
+beside() { # FUNCTION
+    (
+        export OCF_SAN_LAB=$OCF_SAN_LAB-b
+        passed=0 failed=0 failures=() second_tries=() reached=()
+        logs=$logs/beside
+        mkdir "$logs" && ln -s ../bin "$logs/bin" && "$1"
+        timeout 60 scripts/lab down
+        {
+            printf 'passed %s\nfailed %s\n' "$passed" "$failed"
+            [ ${#failures[@]} = 0 ] || printf 'failure %s\n' "${failures[@]}"
+            [ ${#second_tries[@]} = 0 ] || printf 'again %s\n' "${second_tries[@]}"
+            for part in "${!reached[@]}"; do printf 'reached %s %s\n' "$part" "${reached["$part"]}"; done
+            echo 'end'
+        } >"$logs/counted"
+    ) &
+    beside=$!
+}
+
+together() {
+    local what value has_ended=
+    wait "$beside"
+    beside=
+    while read -r what value; do
+        case $what in
+            passed) passed=$((passed + value)) ;;
+            failed) failed=$((failed + value)) ;;
+            failure) failures+=("$value") ;;
+            again) second_tries+=("$value") ;;
+            reached) reached["${value% *}"]=${value#* } ;;
+            end) has_ended=yes ;;
+        esac
+    done <"$logs/beside/counted"
+    [ "$has_ended" ] || miss 'the tests beside the others' 'did not come to their end'
 }

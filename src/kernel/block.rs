@@ -218,6 +218,21 @@ impl BlockDevice {
         Ok(self.sys.dir("dm").read_opt("suspended")?.is_some_and(|text| text == "1"))
     }
 
+    /// The names of the devices that this one stood on and that are gone although they are still listed.
+    ///
+    /// # Errors
+    /// Whatever `readdir` says but "not found".
+    pub fn gone_slaves(&self) -> Result<Vec<String>> {
+        let below = self.sys.dir("slaves");
+        let mut gone = Vec::new();
+        for entry in below.entries()? {
+            if below.dir(&entry.name).read_opt("dev")?.is_none() {
+                gone.push(entry.name);
+            }
+        }
+        Ok(gone)
+    }
+
     /// The devices that this one stands on; one that is gone although it is still listed is left out.
     ///
     /// # Errors
@@ -296,6 +311,9 @@ mod tests {
         assert_eq!((stat.completed(), stat.busy_millis), (168, 5012));
         let below = lun.slaves(&root).unwrap();
         assert_eq!(below.iter().map(|d| (d.major(), d.minor())).collect::<Vec<_>>(), [(8, 0)]);
+        std::fs::create_dir_all(lun.sys().path().join("slaves")).unwrap();
+        std::os::unix::fs::symlink("../../../sdq", lun.sys().path().join("slaves/sdq")).unwrap();
+        assert_eq!(lun.gone_slaves().unwrap(), ["sdq"]);
         assert!(!below[0].is_dm().unwrap() && !below[0].is_suspended().unwrap() && !below[0].exists().unwrap());
     }
 

@@ -176,7 +176,7 @@ fn gone_below(root: &Root, dm: &DeviceMapper, top: &Device) -> Result<Option<Gon
             left.extend(below.into_iter().map(|(major, minor)| (major, minor, path.clone())));
             continue;
         }
-        let Some(what) = trouble_of(root, major, minor)? else { continue };
+        let Some(what) = trouble_of(root, &above, major, minor)? else { continue };
         let why = format!("{} stands on {what}", top.spoken());
         if !has_redundancy(dm, &above)? {
             return Ok(Some(Gone { why, is_spare: false }));
@@ -187,10 +187,12 @@ fn gone_below(root: &Root, dm: &DeviceMapper, top: &Device) -> Result<Option<Gon
 }
 
 /// What is wrong with a disk, as far as the kernel knows without asking it.
-fn trouble_of(root: &Root, major: u32, minor: u32) -> Result<Option<String>, OcfError> {
+fn trouble_of(root: &Root, above: &[(u32, u32)], major: u32, minor: u32) -> Result<Option<String>, OcfError> {
     let device = BlockDevice::numbered(root, major, minor);
     if !device.exists()? {
-        return Ok(Some(format!("{major}:{minor}, a device that has gone")));
+        let upper = above.last().map(|(major, minor)| BlockDevice::numbered(root, *major, *minor));
+        let name = upper.and_then(|upper| upper.gone_slaves().ok()?.into_iter().next());
+        return Ok(Some(format!("{}, which has gone", name.unwrap_or_else(|| format!("device {major}:{minor}")))));
     }
     // SCSI: drivers/scsi/scsi_sysfs.c, sdev_states.
     let state = device.sys().dir("device").read_opt("state").unwrap_or_default();

@@ -194,7 +194,9 @@ fn complaint(output: &Output) -> String {
     let lines = || output.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     // lvm says so of every thin pool where the checking programs are not installed.
     let is_specific = |line: &&str| !line.starts_with("WARNING") && !line.contains("_check: ");
-    lines().find(is_specific).map_or_else(|| output.complaint(), str::to_owned)
+    let line = lines().find(is_specific).map_or_else(|| output.complaint(), str::to_owned);
+    // A device-mapper UUID would leave no room for the rest.
+    line.split(' ').filter(|word| !word.starts_with("LVM-")).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -209,5 +211,7 @@ mod tests {
         assert_eq!(complaint(&output(said)), "Volume group \"vg1\" not found");
         assert_eq!(complaint(&output("  WARNING: only this\n")), "WARNING: only this");
         assert_eq!(complaint(&output("")), "exit code 5");
+        let said = format!("  device-mapper: create ioctl on vg1-lv1 LVM-{} failed: Device or resource busy\n", "u".repeat(64));
+        assert_eq!(complaint(&output(&said)), "device-mapper: create ioctl on vg1-lv1 failed: Device or resource busy");
     }
 }
