@@ -16,6 +16,8 @@ use crate::ocf::run::Context;
 
 /// How long lvmlockd gets to answer what it answers at once.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long lvmlockd gets when somebody waits.
+const SOON: Duration = Duration::from_secs(3);
 /// How long until a start that was refused is tried again.
 const RETRY: Duration = Duration::from_secs(3);
 /// How long between two looks.
@@ -131,6 +133,13 @@ pub fn waits_for(cx: &Context, vg: &VgName) -> Option<String> {
     let blocked = dlm::blocked(cx.root, vg.as_str(), cx.deadline.share(0.5).within(ANSWER));
     let why = blocked.inspect_err(|e| tracing::warn!("{e}")).ok()??;
     Some(format!("dlm gives no locks before the cluster has recovered: {why}"))
+}
+
+/// Why LVM's commands would wait for a lock: what dlm waits for, or an lvmlockd that does not answer.
+#[must_use]
+pub fn keeps_waiting(cx: &Context, vg: &VgName) -> Option<String> {
+    let is_stuck = lockd::is_running(cx.root, cx.deadline.share(0.1).within(SOON)).is_err();
+    waits_for(cx, vg).or_else(|| is_stuck.then(|| "lvmlockd does not answer".to_owned()))
 }
 
 fn is_ready(info: &Info, vg: &VgName) -> bool {

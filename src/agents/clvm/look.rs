@@ -7,7 +7,7 @@ use super::values::Scope;
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::dm::{DeviceMapper, Info, Which};
-use crate::kernel::lvm::names::{Mapping, Uuid, VgName};
+use crate::kernel::lvm::names::{LEASES, Mapping, Uuid, VgName};
 use crate::ocf::error::OcfError;
 use crate::ocf::run::{Context, State};
 
@@ -65,15 +65,59 @@ pub fn devices(dm: &DeviceMapper, vg: Option<&VgName>, uuid: Option<&Uuid>) -> R
     Ok(dm.list(&prefix)?.into_iter().filter_map(device).collect())
 }
 
-/// Those of them that a resource is about. A part of a logical volume goes with it, wherever the names say so; one that nothing in
-/// scope stands on does not.
-#[must_use]
-pub fn in_scope(devices: Vec<Device>, scope: &Scope, record: Option<&Record>) -> Vec<Device> {
+/// Those of them that a resource is about.
+///
+/// An old-style snapshot goes with its origin, as LVM has it: the one is never activated or deactivated without the other. Other parts
+/// go with the volume whose name they have, unless a volume out of scope stands on them: the thin pool of two resources is neither's.
+///
+/// # Errors
+/// Device-mapper does not answer.
+pub fn in_scope(
+    dm: &DeviceMapper,
+    devices: Vec<Device>,
+    scope: &Scope,
+    record: Option<&Record>,
+) -> Result<Vec<Device>, OcfError> {
     let is_recorded = |device: &Device| record.is_some_and(|record| record.lvs.iter().any(|lv| lv.is(&device.mapping.lv_uuid)));
     // lvmlockd keeps the leases of sanlock there for as long as the lockspace is in use.
-    let is_leases = |device: &Device| device.mapping.lv == "lvmlock";
-    let is_meant = |device: &Device| is_recorded(device) || scope.has(device.mapping.base());
-    devices.into_iter().filter(|device| !is_leases(device) && is_meant(device)).collect()
+    let is_leases = |device: &Device| device.mapping.lv == LEASES;
+    let is_meant = |device: &Device| !is_leases(device) && (is_recorded(device) || scope.has(device.mapping.base()));
+    if scope.is_all() {
+        return Ok(devices.into_iter().filter(is_meant).collect());
+    }
+    let (mut with_origin, mut of_others) = (Vec::new(), Vec::new());
+    for volume in devices.iter().filter(|device| device.is_volume() && !is_meant(device)) {
+        let stack = stacks(dm, &devices, &[volume])?;
+        let is_origin = |part: &Device| part.mapping.suffix.as_deref() == Some("real") && is_meant(part);
+        if stack.iter().any(is_origin) {
+            with_origin.push(volume.mapping.lv_uuid.clone());
+        } else {
+            of_others.extend(stack.into_iter().map(|part| part.uuid));
+        }
+    }
+    let is_own = |device: &Device| {
+        let goes_along = with_origin.contains(&device.mapping.lv_uuid);
+        goes_along || (is_meant(device) && (device.is_volume() || !of_others.contains(&device.uuid)))
+    };
+    Ok(devices.into_iter().filter(is_own).collect())
+}
+
+/// The volumes and the devices of their volume group that they stand on.
+///
+/// # Errors
+/// Device-mapper does not answer.
+pub fn stacks(dm: &DeviceMapper, all: &[Device], volumes: &[&Device]) -> Result<Vec<Device>, OcfError> {
+    let mut found: Vec<Device> = Vec::new();
+    let mut left: Vec<Device> = volumes.iter().map(|device| (*device).clone()).collect();
+    while let Some(device) = left.pop() {
+        if found.iter().any(|known| known.uuid == device.uuid) {
+            continue;
+        }
+        let below = dm.deps(Which::Uuid(&device.uuid))?.unwrap_or_default();
+        left.extend(all.iter().filter(|other| below.contains(&(other.major, other.minor))).cloned());
+        found.push(device);
+    }
+    Ok(found)
 }
 
 /// What state the devices in scope are in.
@@ -163,6 +207,7 @@ struct Gone {
 /// The first device below that has gone or is offline.
 fn gone_below(root: &Root, dm: &DeviceMapper, top: &Device) -> Result<Option<Gone>, OcfError> {
     let mut found = None;
+    let mut has_good = false;
     let mut left = vec![(top.major, top.minor, Vec::new())];
     let mut seen = Vec::new();
     while let Some((major, minor, above)) = left.pop() {
@@ -176,14 +221,18 @@ fn gone_below(root: &Root, dm: &DeviceMapper, top: &Device) -> Result<Option<Gon
             left.extend(below.into_iter().map(|(major, minor)| (major, minor, path.clone())));
             continue;
         }
-        let Some(what) = trouble_of(root, &above, major, minor)? else { continue };
+        let Some(what) = trouble_of(root, &above, major, minor)? else {
+            has_good = true;
+            continue;
+        };
         let why = format!("{} stands on {what}", top.spoken());
         if !has_redundancy(dm, &above)? {
             return Ok(Some(Gone { why, is_spare: false }));
         }
-        found = Some(Gone { why, is_spare: true });
+        found = Some(why);
     }
-    Ok(found)
+    // Where every disk is gone there is nothing to spare.
+    Ok(found.map(|why| Gone { why, is_spare: has_good }))
 }
 
 /// What is wrong with a disk, as far as the kernel knows without asking it.

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod checks;
+mod facts;
 mod health;
 mod lockspace;
 mod look;
@@ -136,41 +137,8 @@ impl Clvm {
         let uuid = record.and_then(Record::vg_uuid);
         let all = look::devices(&dm, self.vg.as_ref().ok(), uuid.as_ref())?;
         let scope = self.scope.clone().unwrap_or_else(|_| Scope::nothing());
-        let own = look::in_scope(all.clone(), &scope, record);
+        let own = look::in_scope(&dm, all.clone(), &scope, record)?;
         Ok(Some(Seen { dm, all, own }))
-    }
-
-    /// The devices that LVM is to look at: those that were named, or else those that the start saw.
-    fn seen_devices(&self, record: Option<&Record>) -> Vec<String> {
-        match record {
-            Some(record) if self.devices.is_empty() => record.devices.clone(),
-            _ => self.devices.clone(),
-        }
-    }
-
-    /// Forgets logical volumes of the record that somebody has removed from the volume group: a snapshot that is no longer needed is no
-    /// failure. Whether there was one.
-    fn has_forgotten(&self, cx: &Context, seen: &Seen, record: &mut Record) -> bool {
-        let gone: Vec<_> = look::absent(seen.own.iter(), record).into_iter().cloned().collect();
-        if gone.is_empty() || gone.len() == record.lvs.len() {
-            return false;
-        }
-        let report = || -> Option<crate::kernel::lvm::report::VolumeGroup> {
-            let lvm = lvm(cx).ok()?.only(&self.seen_devices(Some(record)));
-            let vg = VgName::parse(&record.vg).ok()?;
-            lvm.report(&vg, false, cx.deadline.share(0.5)).inspect_err(|e| tracing::warn!("{e}")).ok()?
-        };
-        let Some(facts) = report().filter(|facts| Some(&facts.uuid) == record.vg_uuid().as_ref()) else { return false };
-        let before = record.lvs.len();
-        record.lvs.retain(|lv| !gone.contains(lv) || facts.lvs.iter().any(|known| lv.is(&known.uuid)));
-        if record.lvs.len() == before {
-            return false;
-        }
-        tracing::info!("{}: {} logical volumes were removed from it since the start", record.vg, before - record.lvs.len());
-        if let Err(e) = record.save(cx) {
-            tracing::warn!("{e}");
-        }
-        true
     }
 }
 
@@ -192,8 +160,10 @@ impl Agent for Clvm {
         }
         let mut state = look::state(cx, &seen.dm, &seen.own, &scope, record.as_ref())?;
         if let (State::Partial(_), Some(record), false) = (&state, &mut record, cx.env.is_probe()) {
-            if self.has_forgotten(cx, &seen, record) {
-                state = look::state(cx, &seen.dm, &seen.own, &scope, Some(record))?;
+            if self.has_forgotten(cx, &seen.dm, &scope, record)? {
+                let now = self.look(cx, Some(record))?;
+                let own = now.map(|now| now.own).unwrap_or_default();
+                state = look::state(cx, &seen.dm, &own, &scope, Some(record))?;
             }
         }
         if level < Level::Config || !state.is_active() {

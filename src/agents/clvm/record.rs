@@ -20,6 +20,9 @@ pub struct Record {
     /// The tag, in mode tagging.
     #[serde(default)]
     pub tag: Option<String>,
+    /// The system id of this host, in mode `system_id`.
+    #[serde(default)]
+    pub system_id: Option<String>,
     /// The logical volumes that are to be active.
     pub lvs: Vec<Recorded>,
     /// The paths of the physical volumes.

@@ -134,6 +134,7 @@ impl Start<'_> {
             vg: facts.name.clone(),
             uuid: facts.uuid.to_string(),
             mode: self.mode.as_str().to_owned(),
+            system_id: None,
             tag: (self.mode == Mode::Tagging).then(|| self.clvm.tag.clone()),
             lvs,
             devices: facts.pvs.iter().filter(|pv| !pv.is_missing).map(|pv| pv.name.clone()).collect(),
@@ -148,6 +149,9 @@ impl Start<'_> {
                 return Err(e);
             }
         };
+        if self.mode == Mode::SystemId {
+            record.system_id = self.lvm.system_id(self.cx.deadline.share(0.3)).ok().filter(|id| !id.is_empty());
+        }
         match self.bring_up(facts, &mut record) {
             Ok(()) => Ok(()),
             Err(e) => {
@@ -250,7 +254,15 @@ impl Start<'_> {
         let new: Vec<_> = now.iter().filter(|device| device.is_volume() && !was_there(device)).cloned().collect();
         if !new.is_empty() {
             (self.cx.progress)(&format!("deactivate what was activated of {}", self.vg));
-            let left = stop::take_down(self.cx, &self.dm, Some(&self.lvm), &self.vg, &now, &new, self.cx.deadline.share(0.8));
+            let left = stop::take_down(
+                self.cx,
+                &self.dm,
+                std::slice::from_ref(&self.lvm),
+                &self.vg,
+                &now,
+                &new,
+                self.cx.deadline.share(0.8),
+            );
             if let Err(e) = left {
                 tracing::warn!("{e}");
                 return;

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::Clvm;
+use super::facts;
 use super::lockspace;
 use super::look::{self, Device};
 use super::record::Record;
@@ -35,31 +36,38 @@ impl Clvm {
     /// Something is still there: who holds it, or what hangs.
     pub(super) fn deactivate(&self, cx: &Context) -> Result<(), OcfError> {
         let record = Record::load(cx);
-        let vg = record.as_ref().and_then(|record| VgName::parse(&record.vg).ok()).or_else(|| self.vg.clone().ok());
-        let Some(vg) = vg else {
+        let named = record.as_ref().and_then(|record| VgName::parse(&record.vg).ok()).or_else(|| self.vg.clone().ok());
+        let Some(mut vg) = named else {
             tracing::warn!("vgname: no volume group is named, and no start is recorded: nothing to stop");
             return Ok(());
         };
-        let lvm = super::lvm(cx).map(|lvm| lvm.only(&self.seen_devices(record.as_ref())));
-        let lvm = lvm.inspect_err(|e| tracing::warn!("{e}")).ok();
+        let lvms = self.lvms(cx, record.as_ref()).inspect_err(|e| tracing::warn!("{e}")).unwrap_or_default();
         let uuid = record.as_ref().and_then(Record::vg_uuid);
         let scope = self.scope.clone().unwrap_or_else(|_| Scope::nothing());
         if let Some(dm) = DeviceMapper::open(cx.root)? {
             let look = || -> Result<(Vec<Device>, Vec<Device>), OcfError> {
-                let all = look::devices(&dm, Some(&vg), uuid.as_ref())?;
-                Ok((all.clone(), look::in_scope(all, &scope, record.as_ref())))
+                let all = look::devices(&dm, self.vg.as_ref().ok(), uuid.as_ref())?;
+                Ok((all.clone(), look::in_scope(&dm, all, &scope, record.as_ref())?))
             };
             let (all, own) = look()?;
+            vg = record.as_ref().and_then(|record| facts::name_now(&all, record)).unwrap_or(vg);
             if !own.is_empty() {
-                let waits = (self.mode == Ok(Mode::Lvmlockd)).then(|| lockspace::waits_for(cx, &vg)).flatten();
+                let waits = (self.mode == Ok(Mode::Lvmlockd)).then(|| lockspace::keeps_waiting(cx, &vg)).flatten();
                 if let Some(why) = &waits {
                     tracing::warn!("{vg}: not asking LVM: {why}");
                 }
-                take_down(cx, &dm, lvm.as_ref().filter(|_| waits.is_none()), &vg, &all, &own, cx.deadline.share(0.85))?;
+                let lvms = if waits.is_none() { lvms.as_slice() } else { &[] };
+                take_down(cx, &dm, lvms, &vg, &all, &own, cx.deadline.share(0.85))?;
             }
             let (all, _) = look()?;
             let mode = record.as_ref().map_or(self.mode.clone().ok(), |record| Some(record.mode()));
             let is_free = !all.iter().any(Device::is_volume);
+            let lvm = match mode {
+                Some(Mode::Local) | None => None,
+                Some(_) => {
+                    self.facts(cx, &vg, record.as_ref(), false).ok().flatten().map(|(_, lvm)| lvm).or(lvms.into_iter().next())
+                }
+            };
             if let (Some(lvm), Some(mode), true) = (&lvm, mode, is_free) {
                 let tag = record.as_ref().and_then(|record| record.tag.clone()).unwrap_or_else(|| self.tag.clone());
                 self.let_go(cx, lvm, &vg, mode, &tag);
@@ -79,14 +87,14 @@ impl Clvm {
 pub fn take_down(
     cx: &Context,
     dm: &DeviceMapper,
-    lvm: Option<&Lvm>,
+    lvms: &[Lvm],
     vg: &VgName,
     all: &[Device],
     own: &[Device],
     deadline: Deadline,
 ) -> Result<(), OcfError> {
     let patience = deadline.share(WAITING);
-    let mut lvm = lvm.filter(|_| !hangs_below(cx, dm, own));
+    let mut lvms = if hangs_below(cx, dm, own) { &[] } else { lvms };
     let mut complaint = None;
     let mut has_hung = false;
     loop {
@@ -97,9 +105,9 @@ pub fn take_down(
         let busy = in_use(dm, all, &left)?;
         if busy.is_empty() {
             (cx.progress)(&format!("deactivate {vg}"));
-            if let Some(lvm) = lvm {
-                match lvm.deactivate(vg, &volumes(&left), deadline.share(0.5)) {
-                    Ok(()) => {}
+            for lvm in lvms {
+                match lvm.deactivate(vg, &volumes(&left), deadline.share(0.4)) {
+                    Ok(()) => break,
                     Err(e) => {
                         tracing::warn!("{e}");
                         has_hung |= e.source.kind() == io::ErrorKind::TimedOut;
@@ -113,7 +121,7 @@ pub fn take_down(
                 remove(dm, all, &left)?;
             }
             // It has had its chance, and what hung once would hang again.
-            lvm = lvm.filter(|_| !has_hung);
+            lvms = if has_hung { &[] } else { lvms };
             if there(dm, own)?.is_empty() {
                 return Ok(());
             }
@@ -129,7 +137,10 @@ pub fn take_down(
 
 /// What `lvchange` is to be given.
 fn volumes(devices: &[Device]) -> Vec<String> {
-    let mut names: Vec<_> = devices.iter().map(|device| device.mapping.base().to_owned()).collect();
+    // Not every part has the name of a logical volume: where only parts are left, it is tried.
+    let has_volume = devices.iter().any(Device::is_volume);
+    let given = devices.iter().filter(|device| device.is_volume() || !has_volume);
+    let mut names: Vec<_> = given.map(|device| device.mapping.base().to_owned()).collect();
     names.sort();
     names.dedup();
     names
