@@ -8,4 +8,5 @@ mod holders;
 mod modes;
 mod names;
 mod repair;
+mod shared;
 mod testers;
