@@ -64,6 +64,8 @@ pub fn plug_in() -> String {
         new = disks().into_iter().find(|name| !before.contains(name) && fs::exists(format!("/dev/{name}")).unwrap());
         new.is_some()
     });
+    // LVM knows a disk by the names that udev has for it.
+    sh("udevadm settle --timeout 20").ok();
     new.unwrap()
 }
 

@@ -114,7 +114,7 @@ fn a_volume_group_that_another_host_has_taken_over_is_a_failure() {
     let of = |action: &str| world.call(action).set("vg_access_mode", "system_id");
     of("start").run().is(0);
     of("monitor").level(10).run().is(0);
-    world.lvm("vgchange -qy --systemid elsewhere VG");
+    world.behind_its_back("vgchange --systemid elsewhere VG");
     of("monitor").level(10).run().is(1).says(&["elsewhere"]);
     of("stop").run().is(0);
     world.has(&[]);
