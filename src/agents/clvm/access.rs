@@ -1,9 +1,12 @@
-//! Whose volume group it is: the owner in its metadata, its tag, its locks. What a start takes here it gives back when it fails.
+//! Whose volume group it is: the owner in its metadata, its tag, its locks. A start that fails gives back the tag and the lockspace that
+//! it took; a system id and a changed autoactivation stay.
 
 use super::Clvm;
 use super::lockspace;
+use super::look::{self, Device};
 use super::values::{Mode, matches};
 use crate::deadline::Deadline;
+use crate::kernel::dm::DeviceMapper;
 use crate::kernel::lvm::command::Lvm;
 use crate::kernel::lvm::names::VgName;
 use crate::kernel::lvm::report::VolumeGroup;
@@ -40,10 +43,10 @@ impl Clvm {
     pub(super) fn take(&self, cx: &Context, lvm: &Lvm, vg: &VgName, facts: &VolumeGroup, mode: Mode) -> Result<Taken, OcfError> {
         let deadline = cx.deadline.share(0.6);
         match mode {
-            Mode::Local => foreign_system_id(cx, lvm, facts, deadline).map(|()| Taken::default()),
+            Mode::Local => foreign_system_id(lvm, facts, deadline).map(|()| Taken::default()),
             Mode::SystemId => self.take_over(cx, lvm, vg, facts, deadline).map(|()| Taken::default()),
             Mode::Tagging => {
-                foreign_system_id(cx, lvm, facts, deadline)?;
+                foreign_system_id(lvm, facts, deadline)?;
                 self.add_tag(cx, lvm, vg, facts, deadline)
             }
             Mode::Lvmlockd => {
@@ -56,15 +59,19 @@ impl Clvm {
     /// Gives back what a start that failed has taken.
     pub(super) fn give_back(&self, cx: &Context, lvm: &Lvm, vg: &VgName, taken: Taken) {
         if taken.has_tag {
-            logged(self.remove_tag(lvm, vg, &self.tag, cx.deadline.share(0.5)));
+            logged(remove_tag(cx, lvm, vg, &self.tag, cx.deadline.share(0.5)));
         }
         if taken.has_lockspace {
-            lockspace::stop(cx, lvm, vg, cx.deadline.share(0.5));
+            logged(lockspace::stop(cx, lvm, vg, cx.deadline.share(0.5)));
         }
     }
 
-    /// Lets go of the volume group, of which no logical volume is active here any more. What fails is logged: nobody writes.
-    pub(super) fn let_go(&self, cx: &Context, lvm: &Lvm, vg: &VgName, mode: Mode, tag: &str) {
+    /// Lets go of the volume group, of which no logical volume is active here any more. A tag or system id that stays is logged: nobody
+    /// writes.
+    ///
+    /// # Errors
+    /// A lock is still held, which no other node gets then.
+    pub(super) fn let_go(&self, cx: &Context, lvm: &Lvm, vg: &VgName, mode: Mode, tag: &str) -> Result<(), OcfError> {
         let deadline = cx.deadline.share(0.6);
         match mode {
             Mode::SystemId if self.releases => {
@@ -72,9 +79,10 @@ impl Clvm {
                 logged(lvm.change("give up the system id of", vg, &["--systemid", ""], deadline).map_err(OcfError::from));
             }
             Mode::Local | Mode::SystemId => {}
-            Mode::Tagging => logged(self.remove_tag(lvm, vg, tag, deadline)),
-            Mode::Lvmlockd => lockspace::stop(cx, lvm, vg, deadline),
+            Mode::Tagging => logged(remove_tag(cx, lvm, vg, tag, deadline)),
+            Mode::Lvmlockd => return lockspace::stop(cx, lvm, vg, deadline),
         }
+        Ok(())
     }
 
     /// Takes the volume group over from its owner, if that is one to take over from.
@@ -121,23 +129,38 @@ impl Clvm {
             let why = format_args!("{vg} has the tag of another owner: {tag} (vgchange --deltag {tag} {vg} if it is not in use)");
             return Err(OcfError::new(Code::Generic, why));
         }
-        if facts.tags.contains(&self.tag) {
+        let Some(_turn) = lockspace::turn(cx, vg, deadline.share(0.5))? else {
+            return Err(OcfError::new(Code::Generic, format_args!("{vg}: another resource adds or removes its tag")));
+        };
+        // A stop may have removed it since it was seen.
+        let is_there = facts.tags.contains(&self.tag)
+            && lvm.report(vg, false, deadline.share(0.5))?.is_some_and(|now| now.tags.contains(&self.tag));
+        if is_there {
             return Ok(Taken::default());
         }
         (cx.progress)(&format!("add the tag {} to {vg}", self.tag));
         lvm.change("add a tag to", vg, &["--addtag", &self.tag], deadline)?;
         Ok(Taken { has_tag: true, ..Taken::default() })
     }
+}
 
-    #[expect(clippy::unused_self, reason = "the other half of add_tag")]
-    fn remove_tag(&self, lvm: &Lvm, vg: &VgName, tag: &str, deadline: Deadline) -> Result<(), OcfError> {
-        Ok(lvm.change("remove a tag from", vg, &["--deltag", tag], deadline)?)
+/// Removes the tag, unless another resource is active here by it or is about to be.
+fn remove_tag(cx: &Context, lvm: &Lvm, vg: &VgName, tag: &str, deadline: Deadline) -> Result<(), OcfError> {
+    let Some(_turn) = lockspace::turn(cx, vg, deadline.share(0.5))? else {
+        tracing::warn!("{vg}: its tag stays for whoever is starting");
+        return Ok(());
+    };
+    let devices = DeviceMapper::open(cx.root)?.map(|dm| look::devices(&dm, Some(vg), None)).transpose()?.unwrap_or_default();
+    let active = devices.iter().find(|device| device.is_volume()).map(Device::spoken);
+    if let Some(other) = active.map_or_else(|| lockspace::other_user(cx, vg, Mode::Tagging), |active| Ok(Some(active)))? {
+        tracing::info!("{vg}: its tag stays for {other}");
+        return Ok(());
     }
+    Ok(lvm.change("remove a tag from", vg, &["--deltag", tag], deadline)?)
 }
 
 /// A volume group with an owner is nobody else's, in every mode.
-fn foreign_system_id(cx: &Context, lvm: &Lvm, facts: &VolumeGroup, deadline: Deadline) -> Result<(), OcfError> {
-    let _ = cx;
+fn foreign_system_id(lvm: &Lvm, facts: &VolumeGroup, deadline: Deadline) -> Result<(), OcfError> {
     if facts.system_id.is_empty() || facts.system_id == lvm.system_id(deadline)? {
         return Ok(());
     }

@@ -6,11 +6,13 @@ use std::time::Duration;
 use super::record::Record;
 use super::values::Mode;
 use crate::deadline::Deadline;
+use crate::kernel::dm::DeviceMapper;
+use crate::kernel::exec::Tool;
 use crate::kernel::lock::Lock;
 use crate::kernel::lvm::command::Lvm;
 use crate::kernel::lvm::dlm;
 use crate::kernel::lvm::lockd::{self, Info, Lockspace, Manager, Phase};
-use crate::kernel::lvm::names::VgName;
+use crate::kernel::lvm::names::{Mapping, VgName};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
@@ -48,7 +50,9 @@ pub fn start(cx: &Context, lvm: &Lvm, vg: &VgName, lock_type: &str, deadline: De
             return wrong(format!("{} is not running, which lock type {lock_type} needs", manager.daemon()));
         }
     }
-    let _turn = turn(cx, vg)?;
+    let Some(_turn) = turn(cx, vg, deadline.share(0.5))? else {
+        return wrong("another resource starts or stops its lockspace".to_owned());
+    };
     if is_ready(&info(cx, deadline)?, vg) {
         return Ok(false);
     }
@@ -89,42 +93,91 @@ pub fn start(cx: &Context, lvm: &Lvm, vg: &VgName, lock_type: &str, deadline: De
     }
 }
 
-/// Stops the lockspace, unless somebody still uses it. What fails is logged: no lock is held any more.
-pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) {
-    let done = || -> Result<(), OcfError> {
-        if !lockd::is_running(cx.root, deadline.within(ANSWER))? {
-            tracing::warn!(
-                "{vg}: lvmlockd is not running: its locks may be left until it is started and dlm_tool leave lvm_{vg} is done"
-            );
-            return Ok(());
+/// Stops the lockspace, unless somebody still uses it. That it stays without a lock of ours is logged and no error.
+///
+/// # Errors
+/// A lock is still held though nothing is active here, so that no other node gets it: what to do.
+pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<(), OcfError> {
+    let wrong = |why: String| Err(OcfError::new(Code::Generic, format_args!("{vg}: {why}")));
+    if let Some(why) = waits_for(cx, vg) {
+        tracing::warn!("{vg}: its lockspace stays: {why}");
+        return Ok(());
+    }
+    if !lockd::is_running(cx.root, deadline.share(0.3).within(ANSWER))? {
+        if dlm::has_lockspace(cx.root, vg.as_str())? {
+            return wrong(format!("lvmlockd ended and its lock is still held: dlm_tool leave lvm_{vg}"));
         }
-        if let Some(why) = waits_for(cx, vg) {
-            tracing::warn!("{vg}: its lockspace stays: {why}");
-            return Ok(());
+        tracing::warn!("{vg}: lvmlockd is not running; what sanlock holds for it is not known");
+        return Ok(());
+    }
+    let Some(_turn) = turn(cx, vg, deadline.share(0.3))? else {
+        tracing::warn!("{vg}: its lockspace stays for whoever is starting");
+        return Ok(());
+    };
+    let Some(mut lockspace) = lockspace_of(cx, vg, deadline)? else { return Ok(()) };
+    if lockspace.is_used() && !is_mapped(cx, &lockspace)? {
+        // What was removed past LVM left its lock.
+        if let Err(e) = lvm.deactivate(vg, &[], deadline.share(0.4)) {
+            tracing::warn!("{e}");
         }
-        let _turn = turn(cx, vg)?;
-        let is_used = || Ok::<_, OcfError>(info(cx, deadline)?.lockspace(vg.as_str()).map(Lockspace::is_used));
-        let mut used = is_used()?;
-        if used == Some(true) {
-            // What was removed past LVM left its lock.
-            lvm.deactivate(vg, &[], deadline.share(0.5))?;
-            used = is_used()?;
-        }
-        let Some(is_used) = used else { return Ok(()) };
-        if is_used {
+        let Some(now) = lockspace_of(cx, vg, deadline)? else { return Ok(()) };
+        lockspace = now;
+    }
+    let other = other_user(cx, vg, Mode::Lvmlockd)?;
+    if lockspace.is_used() {
+        // The locks of what is active are somebody's.
+        if is_mapped(cx, &lockspace)? {
             tracing::warn!("{vg}: locks are still held in its lockspace, which stays (lvmlockctl --info)");
             return Ok(());
         }
-        if let Some(other) = other_user(cx, vg)? {
-            tracing::info!("{vg}: its lockspace stays for {other}");
-            return Ok(());
+        if let Some(other) = other {
+            return wrong(format!("locks are still held and {other} is in a start: lvmlockctl --info"));
         }
-        (cx.progress)(&format!("stop the lockspace of {vg}"));
-        Ok(lvm.change("stop the lockspace of", vg, &["--lockstop"], deadline)?)
-    };
-    if let Err(e) = done() {
+        return drop_locks(cx, vg, deadline);
+    }
+    if let Some(other) = other {
+        tracing::info!("{vg}: its lockspace stays for {other}");
+        return Ok(());
+    }
+    (cx.progress)(&format!("stop the lockspace of {vg}"));
+    if let Err(e) = lvm.change("stop the lockspace of", vg, &["--lockstop"], deadline) {
         tracing::warn!("{e}");
     }
+    Ok(())
+}
+
+/// Drops the locks of a volume group of which nothing is mapped, past its metadata.
+fn drop_locks(cx: &Context, vg: &VgName, deadline: Deadline) -> Result<(), OcfError> {
+    tracing::warn!("{vg}: nothing of it is active and its locks are still held: dropped");
+    let dropped = Tool::find(cx.root, "lvmlockctl").and_then(|tool| tool.run(&["--drop", vg.as_str()], deadline.share(0.5)));
+    if let Err(e) = dropped {
+        tracing::warn!("{e}");
+    }
+    while lockspace_of(cx, vg, deadline)?.is_some_and(|lockspace| lockspace.is_used()) {
+        if deadline.is_past() {
+            let why = format_args!("{vg}: a lock is still held and nothing is active: lvmlockctl --drop {vg}");
+            return Err(OcfError::new(Code::Generic, why));
+        }
+        std::thread::sleep(AGAIN);
+    }
+    Ok(())
+}
+
+/// Whether device-mapper has anything of the volume group of this lockspace, internal devices included, but for sanlock's leases.
+fn is_mapped(cx: &Context, lockspace: &Lockspace) -> Result<bool, OcfError> {
+    let uuid = lockspace.vg_uuid.replace('-', "");
+    if uuid.is_empty() {
+        return Ok(true);
+    }
+    let Some(dm) = DeviceMapper::open(cx.root)? else { return Ok(false) };
+    let is_leases = |name: &str, uuid: &str| Mapping::of(name, uuid).is_some_and(|mapping| mapping.lv == "lvmlock");
+    let prefix = format!("LVM-{uuid}");
+    let listed = dm.list(&prefix)?;
+    Ok(listed.iter().any(|one| one.uuid.as_deref().is_some_and(|uuid| uuid.starts_with(&prefix) && !is_leases(&one.name, uuid))))
+}
+
+fn lockspace_of(cx: &Context, vg: &VgName, deadline: Deadline) -> Result<Option<Lockspace>, OcfError> {
+    Ok(info(cx, deadline)?.lockspace(vg.as_str()).cloned())
 }
 
 /// What keeps locks of the volume group from being given, in a few words; `None` when nothing is known to.
@@ -150,15 +203,26 @@ fn info(cx: &Context, deadline: Deadline) -> Result<Info, OcfError> {
     Ok(lockd::info(cx.root, deadline.within(ANSWER))?)
 }
 
-/// One at a time: a lockspace that one resource is about to use must not be stopped by another one.
-fn turn(cx: &Context, vg: &VgName) -> Result<Lock, OcfError> {
+/// One at a time: a lockspace or a tag that one resource is about to use must not be taken away by another one. `None` when whoever has
+/// the turn keeps it until the deadline.
+pub(super) fn turn(cx: &Context, vg: &VgName, deadline: Deadline) -> Result<Option<Lock>, OcfError> {
     let name = format!("ocf-san.cLVM.{vg}.lockspace");
-    let say = || (cx.progress)(&format!("wait for another resource that starts or stops the lockspace of {vg}"));
-    Ok(Lock::take(&cx.root.dir(cx.env.state_dir()), &name, say)?)
+    let say = || (cx.progress)(&format!("wait for another resource that takes or lets go of {vg}"));
+    Ok(Lock::take_until(&cx.root.dir(cx.env.state_dir()), &name, deadline, say)?)
 }
 
-/// Another resource that is about to use the volume group. Of one that was started something would be active.
-fn other_user(cx: &Context, vg: &VgName) -> Result<Option<String>, OcfError> {
-    let is_user = |record: &Record| record.vg == vg.as_str() && record.mode() == Mode::Lvmlockd && !record.is_complete;
-    Ok(Record::of_others(cx)?.into_iter().find(|(_, record)| is_user(record)).map(|(name, _)| name))
+/// Another resource that is about to use the volume group in this mode. Of one that was started something would be active.
+pub(super) fn other_user(cx: &Context, vg: &VgName, mode: Mode) -> Result<Option<String>, OcfError> {
+    let dir = cx.root.dir(cx.env.state_dir());
+    for (name, record) in Record::of_others(cx)? {
+        if record.vg != vg.as_str() || record.mode() != mode || record.is_complete {
+            continue;
+        }
+        // Whoever is in an action holds this: the record of a resource that is no more is nobody's.
+        let lock = format!("{}.lock", name.trim_end_matches(".record"));
+        if Lock::take_until(&dir, &lock, Deadline::after(Duration::ZERO), || ())?.is_none() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }

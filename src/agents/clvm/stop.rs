@@ -70,7 +70,7 @@ impl Clvm {
             };
             if let (Some(lvm), Some(mode), true) = (&lvm, mode, is_free) {
                 let tag = record.as_ref().and_then(|record| record.tag.clone()).unwrap_or_else(|| self.tag.clone());
-                self.let_go(cx, lvm, &vg, mode, &tag);
+                self.let_go(cx, lvm, &vg, mode, &tag)?;
             }
         }
         self.is_swept.set(true);
