@@ -17,7 +17,7 @@ pub(super) const PART_OF: &[&str] = &[
 pub(super) const PASSING: &[&str] = &["pvmove", "snapshot"];
 
 /// The logical volume of a shared volume group in which sanlock keeps its leases: active as long as the lock space is.
-pub(super) const LEASES: &str = "lvmlock";
+pub const LEASES: &str = "lvmlock";
 
 /// The name of a volume group.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -17,7 +17,7 @@ fn leaves_no_trace(world: &World, calls: impl FnOnce()) {
 fn a_volume_group_that_is_not_there() {
     let world = World::bare(1);
     leaves_no_trace(&world, || {
-        world.call("start").run().expect(5, 1).says(&[&world.vg]);
+        world.call("start").run().expect(1, 1).says(&[&world.vg]);
         world.call("probe").run().is(7);
         world.call("monitor").run().expect(7, 1);
         world.call("stop").run().is(0);
@@ -29,7 +29,7 @@ fn a_volume_group_that_is_not_there() {
 fn a_volume_that_is_not_in_the_volume_group() {
     let world = World::with(1, &["one"]);
     leaves_no_trace(&world, || {
-        world.call("start").set("lvname", "three").run().expect(5, 6).says(&["three"]);
+        world.call("start").set("lvname", "three").run().expect(1, 6).says(&["three"]);
         world.call("probe").set("lvname", "three").run().is(7);
         world.call("stop").set("lvname", "three").run().is(0);
     });
