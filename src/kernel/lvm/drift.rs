@@ -197,7 +197,6 @@ mod tests {
             name: "lv1".into(),
             is_internal: false,
             roles: vec!["public".into()],
-            layout: vec![],
             skips_activation: false,
             size,
             segments: segments.iter().map(segment).collect(),
