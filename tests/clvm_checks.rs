@@ -246,3 +246,20 @@ fn a_logical_volume_below_drbd_is_seen_only_where_lvm_looks_at_logical_volumes()
     assert_eq!(said(GOOD), [""; 0]);
     assert_eq!(said(&GOOD.replace("scan_lvs=0", "scan_lvs=1")).len(), 1);
 }
+
+#[test]
+fn a_reason_names_the_setting_and_has_room_for_it() {
+    use ocf_san::agents::clvm::checks::{Remedy, Warning};
+    let of = |what: &str, remedy| Warning { what: what.to_owned(), remedy, is_fatal: true }.short();
+    let write = |line: &str| Remedy::Write { file: "/etc/lvm/lvm.conf".to_owned(), line: line.to_owned() };
+    assert_eq!(
+        of("lvm does not use lvmlockd", write("global/use_lvmlockd = 1")),
+        "lvm does not use lvmlockd (global/use_lvmlockd)"
+    );
+    let what = "activation/volume_list leaves out vg1";
+    assert_eq!(of(what, write("activation/volume_list = [ \"vg1\" ]")), what);
+    assert_eq!(
+        of("sanlock is not running", Remedy::Run("systemctl enable --now wdmd sanlock".to_owned())),
+        "sanlock is not running"
+    );
+}
