@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
 use ocf_san::agents::clvm::Mode;
@@ -16,6 +19,7 @@ use ocf_san::ocf::env::Env;
 struct Machine {
     _keep: tempfile::TempDir,
     root: Root,
+    daemons: Vec<UnixListener>,
 }
 
 /// A machine where nothing is wrong in any mode but [`Mode::Tagging`], which needs a list.
@@ -36,10 +40,29 @@ impl Machine {
         );
         root.dir("/usr/sbin").set("lvm", &lvm).unwrap();
         fs::set_permissions(root.path("/usr/sbin/lvm"), Permissions::from_mode(0o755)).unwrap();
-        for (pid, comm) in [("10", "lvmlockd"), ("11", "dlm_controld"), ("12", "sanlock")] {
-            root.dir("/proc").dir(pid).set("comm", comm).unwrap();
+        Self { _keep: keep, root, daemons: Vec::new() }
+    }
+
+    /// With sockets of all daemons; that of lvmlockd answers once.
+    fn with_daemons(mut self) -> Self {
+        for dir in ["/run/lvm", "/run/sanlock"] {
+            fs::create_dir_all(self.root.path(dir)).unwrap();
         }
-        Self { _keep: keep, root }
+        let lvmlockd = UnixListener::bind(self.root.path("/run/lvm/lvmlockd.socket")).unwrap();
+        std::thread::spawn(move || {
+            let (mut client, _) = lvmlockd.accept().unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\n##\n") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                heard.extend(byte);
+            }
+            client.write_all(b"response = \"OK\"\n\n##\n").unwrap();
+        });
+        self.daemons.push(UnixListener::bind(self.root.path("/run/sanlock/sanlock.sock")).unwrap());
+        let name = format!("{}dlmc_query_sock", self.root.path("/").display());
+        self.daemons.push(UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap());
+        self
     }
 
     /// With a DRBD device on /dev/vdb.
@@ -81,7 +104,7 @@ fn a_machine_where_all_is_well_is_not_warned_of() {
         assert_eq!(Machine::new(GOOD, Some(&quiet())).said(mode, &[]), [""; 0], "{mode:?}");
     }
     let shared = row("enabled", "", "dlm", "/dev/vdc");
-    assert_eq!(Machine::new(GOOD, Some(&shared)).said(Mode::Lvmlockd, &[]), [""; 0]);
+    assert_eq!(Machine::new(GOOD, Some(&shared)).with_daemons().said(Mode::Lvmlockd, &[]), [""; 0]);
     let config = format!("{GOOD}activation {{\nvolume_list=[\"vg0\"]\n}}\n");
     assert_eq!(Machine::new(&config, Some(&quiet())).said(Mode::Tagging, &[]), [""; 0]);
 }
@@ -97,9 +120,6 @@ fn without_lvm_the_answer_says_that_nothing_was_checked() {
 #[test]
 fn what_a_mode_lacks_is_fatal() {
     let machine = Machine::new(&GOOD.replace("use_lvmlockd=1", "use_lvmlockd=0").replace("uname", "none"), Some(&quiet()));
-    for pid in ["10", "11", "12"] {
-        fs::remove_dir_all(machine.root.path("/proc").join(pid)).unwrap();
-    }
     let expected = [
         "fatal: lvm does not use lvmlockd; write to /etc/lvm/lvm.conf: global/use_lvmlockd = 1",
         "fatal: vg1 is not a shared volume group; run: vgchange --lock-type dlm vg1 (or sanlock), with lvmlockd running",
@@ -109,8 +129,8 @@ fn what_a_mode_lacks_is_fatal() {
     assert_eq!(machine.said(Mode::Lvmlockd, &[]), expected);
     let expected = "fatal: this machine has no system id; write to /etc/lvm/lvm.conf: global/system_id_source = \"uname\"";
     assert_eq!(machine.said(Mode::SystemId, &[]), [expected]);
-    let machine = Machine::new(GOOD, Some(&row("", "", "sanlock", "/dev/vdc")));
-    fs::remove_dir_all(machine.root.path("/proc/12")).unwrap();
+    let machine = Machine::new(GOOD, Some(&row("", "", "sanlock", "/dev/vdc"))).with_daemons();
+    fs::remove_file(machine.root.path("/run/sanlock/sanlock.sock")).unwrap();
     assert_eq!(machine.said(Mode::Lvmlockd, &[]), ["fatal: sanlock is not running; run: systemctl enable --now wdmd sanlock"]);
     let said = machine.said(Mode::Local, &[]);
     assert!(said.len() == 1 && said[0].starts_with("fatal: vg1 is a shared volume group"), "{said:?}");
@@ -225,4 +245,21 @@ fn a_logical_volume_below_drbd_is_seen_only_where_lvm_looks_at_logical_volumes()
     };
     assert_eq!(said(GOOD), [""; 0]);
     assert_eq!(said(&GOOD.replace("scan_lvs=0", "scan_lvs=1")).len(), 1);
+}
+
+#[test]
+fn a_reason_names_the_setting_and_has_room_for_it() {
+    use ocf_san::agents::clvm::checks::{Remedy, Warning};
+    let of = |what: &str, remedy| Warning { what: what.to_owned(), remedy, is_fatal: true }.short();
+    let write = |line: &str| Remedy::Write { file: "/etc/lvm/lvm.conf".to_owned(), line: line.to_owned() };
+    assert_eq!(
+        of("lvm does not use lvmlockd", write("global/use_lvmlockd = 1")),
+        "lvm does not use lvmlockd (global/use_lvmlockd)"
+    );
+    let what = "activation/volume_list leaves out vg1";
+    assert_eq!(of(what, write("activation/volume_list = [ \"vg1\" ]")), what);
+    assert_eq!(
+        of("sanlock is not running", Remedy::Run("systemctl enable --now wdmd sanlock".to_owned())),
+        "sanlock is not running"
+    );
 }

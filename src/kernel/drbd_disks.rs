@@ -33,6 +33,19 @@ pub fn backing_disks(root: &Root) -> Result<BTreeMap<String, BlockDevice>> {
     Ok(disks)
 }
 
+/// The first of these paths that leads to a disk below DRBD, by whatever name.
+///
+/// # Errors
+/// The disks below DRBD can not be told.
+pub fn backing_disk_among<'a>(root: &Root, mut paths: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>> {
+    let disks = backing_disks(root)?;
+    let is_below = |path: &&str| {
+        let device = BlockDevice::of(root, path);
+        device.is_ok_and(|device| disks.values().any(|disk| (disk.major(), disk.minor()) == (device.major(), device.minor())))
+    };
+    Ok(paths.find(is_below))
+}
+
 fn numbers(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.trim().split_once(':')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
@@ -156,5 +169,21 @@ resource r1 {
         }
         let disks = backing_disks(&root).unwrap();
         assert_eq!(disks.keys().map(String::as_str).collect::<Vec<_>>(), ["/dev/vdb", "/dev/vdc"]);
+    }
+
+    #[test]
+    fn a_disk_below_drbd_is_known_by_its_number_whatever_it_is_called() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::fake(dir.path());
+        root.dir(CONFIG_DIR).set("r0.res", "resource r0 { device /dev/drbd0; disk /dev/vdb; }").unwrap();
+        for (name, number) in [("vdb", "254:16"), ("vdc", "254:32"), ("drbd0", "147:0"), ("by-id", "254:16\n")] {
+            root.dir("/dev").set(name, number).unwrap();
+        }
+        let found = |paths: &[&'static str]| backing_disk_among(&root, paths.iter().copied()).unwrap();
+        assert_eq!(found(&["/dev/vdc", "/dev/vdb"]), Some("/dev/vdb"));
+        assert_eq!(found(&["/dev/by-id"]), Some("/dev/by-id"));
+        assert_eq!(found(&["/dev/drbd0", "/dev/vdc", "[unknown]", "/dev/none"]), None);
+        root.dir("/etc").dir("drbd.conf").set("is", "a directory").unwrap();
+        backing_disk_among(&root, ["/dev/vdc"].into_iter()).unwrap_err();
     }
 }

@@ -21,6 +21,8 @@ type Parse = fn(&str) -> Result<BTreeSet<String>, quick_xml::Error>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members {
     names: BTreeSet<String>,
+    /// The domain of this host's own name, if it has one.
+    domain: Option<String>,
 }
 
 impl Members {
@@ -35,10 +37,19 @@ impl Members {
         self.names.iter().map(String::as_str)
     }
 
-    /// Whether a node has this name, or the same one with or without its domain.
+    /// Whether a node has this name, or the same one with or without its domain. Domains are that of this host and those that the
+    /// nodes' names have: a host of the same name in another domain is another one.
     #[must_use]
     pub fn is_member(&self, name: &str) -> bool {
-        self.names().any(|member| is_same_host(member, name))
+        self.names().any(|member| member.eq_ignore_ascii_case(name) || self.is_without_domain(member, name))
+    }
+
+    /// Whether one is the other without its domain. An address neither has nor is one.
+    fn is_without_domain(&self, one: &str, other: &str) -> bool {
+        let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+        let Some((host, domain)) = split(long) else { return false };
+        let mut domains = self.names().filter_map(split).map(|(_, domain)| domain).chain(self.domain.as_deref());
+        host.eq_ignore_ascii_case(short) && domains.any(|known| known.eq_ignore_ascii_case(domain))
     }
 }
 
@@ -60,15 +71,15 @@ pub fn members(root: &Root) -> Members {
     if names.is_empty() {
         tracing::warn!("no cluster node is known: neither the CIB nor corosync.conf names any");
     }
-    Members { names }
+    let hostname = root.dir("/proc/sys/kernel").read_opt("hostname").ok().flatten().unwrap_or_default();
+    let domain = split(hostname.trim()).map(|(_, domain)| domain.to_owned());
+    Members { names, domain }
 }
 
-/// Equal, or one is the other and a domain. An address neither has nor is one.
-fn is_same_host(one: &str, other: &str) -> bool {
-    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
-    let Some((head, tail)) = long.split_at_checked(short.len()) else { return false };
-    let may_have_domain = !short.is_empty() && [short, long].iter().all(|name| name.parse::<IpAddr>().is_err());
-    head.eq_ignore_ascii_case(short) && (tail.is_empty() || (may_have_domain && tail.starts_with('.')))
+/// Host and domain of a name that has both.
+fn split(name: &str) -> Option<(&str, &str)> {
+    let (host, domain) = name.split_once('.')?;
+    (!host.is_empty() && !domain.is_empty() && name.parse::<IpAddr>().is_err()).then_some((host, domain))
 }
 
 /// `<node uname=…>` below `<nodes>`; connections to remote nodes, which are named like them; guest nodes.
@@ -202,8 +213,8 @@ mod tests {
     #[test]
     fn a_name_counts_with_and_without_its_domain_and_no_other_name_does() {
         let names = ["node1", "node2.example.com", "10.0.0.2"].map(str::to_owned).into();
-        let members = Members { names };
-        for name in ["node1", "NODE1", "node1.example.com", "node2", "node2.example.com", "node2.example", "10.0.0.2"] {
+        let members = Members { names, domain: None };
+        for name in ["node1", "NODE1", "node1.example.com", "node2", "node2.Example.com", "10.0.0.2"] {
             assert!(members.is_member(name), "{name}");
         }
         for name in [
@@ -212,6 +223,8 @@ mod tests {
             "node10",
             "node3",
             "node2.example.co",
+            "node2.example",
+            "node1.other.example",
             "node2.example.com2",
             "10.0.0.2.5",
             "10",
@@ -222,6 +235,16 @@ mod tests {
             assert!(!members.is_member(name), "{name}");
         }
         assert!(!Members::default().is_member("node1"));
+    }
+
+    #[test]
+    fn a_host_of_the_same_name_in_another_domain_is_another_one() {
+        let (_keep, root) = machine(Some("<cib><nodes><node uname='san1'/><node uname='san2'/></nodes></cib>"), None);
+        for (hostname, is_member) in [("san2\n", false), ("san2.example.com\n", true), ("san2.other.example\n", false)] {
+            root.dir("/proc/sys/kernel").set("hostname", hostname).unwrap();
+            assert_eq!(members(&root).is_member("san1.example.com"), is_member, "{hostname}");
+            assert!(members(&root).is_member("san1"));
+        }
     }
 
     #[test]

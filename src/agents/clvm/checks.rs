@@ -2,19 +2,24 @@
 //! activates nothing, or that lacks a daemon. Changes nothing; each finding says what to write where.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::values::Mode;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::drbd_disks::backing_disks;
+use crate::kernel::error::Result;
 use crate::kernel::lvm::command::Lvm;
+use crate::kernel::lvm::lockd::{self, Manager};
 use crate::kernel::lvm::names::VgName;
 use crate::kernel::lvm::report::VolumeGroup;
 use crate::kernel::lvm_config::{LvmConfig, rejects};
 use crate::ocf::agent::Context;
 
 const LVM_CONF: &str = "/etc/lvm/lvm.conf";
+/// How long a daemon gets to answer what it answers at once.
+const ANSWER: Duration = Duration::from_secs(5);
 const DEVICES_DIR: &str = "/etc/lvm/devices";
 /// Makes units that activate everything at boot where events do not; not every distribution has it.
 const GENERATOR: &str = "system-generators/lvm2-activation-generator";
@@ -76,6 +81,16 @@ impl Warning {
         Self { what: what.to_string(), remedy: Remedy::Run(command.to_string()), is_fatal: false }
     }
 
+    /// What, and which setting: what a reason has room for.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let setting = match &self.remedy {
+            Remedy::Write { line, .. } => line.split(" = ").next().filter(|setting| !self.what.contains(setting)),
+            Remedy::Run(_) => None,
+        };
+        setting.map_or_else(|| self.what.clone(), |setting| format!("{} ({setting})", self.what))
+    }
+
     fn fatal(self) -> Self {
         Self { is_fatal: true, ..self }
     }
@@ -95,7 +110,7 @@ pub fn warnings(cx: &Context, facts: &Facts, deadline: Deadline) -> Vec<Warning>
         tracing::info!("{}: can not be looked at: {e}", facts.vg);
         None
     });
-    let look = Look { root: cx.root, facts, config: &config, seen: seen.as_ref() };
+    let look = Look { root: cx.root, facts, config: &config, seen: seen.as_ref(), deadline };
     let mut found = Vec::new();
     look.access(&mut found);
     look.volume_list(&mut found);
@@ -109,6 +124,7 @@ struct Look<'a> {
     facts: &'a Facts<'a>,
     config: &'a LvmConfig,
     seen: Option<&'a VolumeGroup>,
+    deadline: Deadline,
 }
 
 impl Look<'_> {
@@ -147,14 +163,13 @@ impl Look<'_> {
     }
 
     fn daemons(&self, lock_type: &str, found: &mut Vec<Warning>) {
-        let proc = self.root.dir("/proc");
-        let pids = proc.dirs().unwrap_or_default().into_iter().filter(|name| name.parse::<u32>().is_ok());
-        let running: Vec<String> = pids.filter_map(|pid| proc.dir(pid).read_opt("comm").ok().flatten()).collect();
-        let runs = |name: &str| running.iter().any(|comm| comm == name);
-        if !runs("lvmlockd") {
+        // One that does not answer runs, and what a start then says is more than can be said here.
+        let is_down = |running: Result<bool>| running.is_ok_and(|runs| !runs);
+        if is_down(lockd::is_running(self.root, self.deadline.within(ANSWER))) {
             found.push(Warning::run("lvmlockd is not running", "systemctl enable --now lvmlockd").fatal());
         }
-        let (dlm, sanlock) = (runs("dlm_controld"), runs("sanlock"));
+        let runs = |manager: Manager| !is_down(manager.is_running(self.root, self.deadline.within(ANSWER)));
+        let (dlm, sanlock) = (runs(Manager::Dlm), runs(Manager::Sanlock));
         match lock_type {
             "dlm" if !dlm => found.push(Warning::run("dlm_controld is not running", "systemctl enable --now dlm").fatal()),
             "sanlock" if !sanlock => {

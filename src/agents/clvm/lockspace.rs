@@ -12,7 +12,7 @@ use crate::kernel::lock::Lock;
 use crate::kernel::lvm::command::Lvm;
 use crate::kernel::lvm::dlm;
 use crate::kernel::lvm::lockd::{self, Info, Lockspace, Manager, Phase};
-use crate::kernel::lvm::names::{Mapping, VgName};
+use crate::kernel::lvm::names::{LEASES, Mapping, VgName};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
@@ -103,10 +103,13 @@ pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<
         tracing::warn!("{vg}: its lockspace stays: {why}");
         return Ok(());
     }
+    // Of an lvmlockd that ended while it held locks, also when it has been started again since.
+    let orphan = || {
+        let is_there = dlm::has_lockspace(cx.root, vg.as_str())?;
+        if is_there { wrong(format!("lvmlockd ended and its lock is still held: dlm_tool leave lvm_{vg}")) } else { Ok(()) }
+    };
     if !lockd::is_running(cx.root, deadline.share(0.3).within(ANSWER))? {
-        if dlm::has_lockspace(cx.root, vg.as_str())? {
-            return wrong(format!("lvmlockd ended and its lock is still held: dlm_tool leave lvm_{vg}"));
-        }
+        orphan()?;
         tracing::warn!("{vg}: lvmlockd is not running; what sanlock holds for it is not known");
         return Ok(());
     }
@@ -114,7 +117,7 @@ pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<
         tracing::warn!("{vg}: its lockspace stays for whoever is starting");
         return Ok(());
     };
-    let Some(mut lockspace) = lockspace_of(cx, vg, deadline)? else { return Ok(()) };
+    let Some(mut lockspace) = lockspace_of(cx, vg, deadline)? else { return orphan() };
     if lockspace.is_used() && !is_mapped(cx, &lockspace)? {
         // What was removed past LVM left its lock.
         if let Err(e) = lvm.deactivate(vg, &[], deadline.share(0.4)) {
@@ -170,7 +173,7 @@ fn is_mapped(cx: &Context, lockspace: &Lockspace) -> Result<bool, OcfError> {
         return Ok(true);
     }
     let Some(dm) = DeviceMapper::open(cx.root)? else { return Ok(false) };
-    let is_leases = |name: &str, uuid: &str| Mapping::of(name, uuid).is_some_and(|mapping| mapping.lv == "lvmlock");
+    let is_leases = |name: &str, uuid: &str| Mapping::of(name, uuid).is_some_and(|mapping| mapping.lv == LEASES);
     let prefix = format!("LVM-{uuid}");
     let listed = dm.list(&prefix)?;
     Ok(listed.iter().any(|one| one.uuid.as_deref().is_some_and(|uuid| uuid.starts_with(&prefix) && !is_leases(&one.name, uuid))))

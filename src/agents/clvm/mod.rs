@@ -222,7 +222,7 @@ impl Agent for Clvm {
             tracing::warn!("{warning}");
         }
         let fatal = found.into_iter().find(|warning| warning.is_fatal);
-        fatal.map_or(Ok(()), |warning| Err(OcfError::new(Code::Args, warning)))
+        fatal.map_or(Ok(()), |warning| Err(OcfError::new(Code::Args, warning.short())))
     }
 }
 

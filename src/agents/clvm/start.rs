@@ -11,10 +11,11 @@ use super::stop;
 use super::values::{Mode, Scope, Sharing};
 use crate::kernel::block::BlockDevice;
 use crate::kernel::dm::{DeviceMapper, Which};
+use crate::kernel::drbd_disks::backing_disk_among;
 use crate::kernel::error::KernelError;
 use crate::kernel::lvm::command::{Activation, Locking, Lvm, Missing};
-use crate::kernel::lvm::names::VgName;
-use crate::kernel::lvm::report::VolumeGroup;
+use crate::kernel::lvm::names::{LEASES, VgName};
+use crate::kernel::lvm::report::{LogicalVolume, VolumeGroup};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
@@ -51,6 +52,7 @@ impl Clvm {
         let mut start = Start { clvm: self, cx, dm, lvm, vg, mode, scope };
         let facts = start.facts()?;
         access::check(&facts, mode)?;
+        start.check_drbd(&facts)?;
         start.check_missing(&facts)?;
         let lvs = start.expected(&facts)?;
         if self.devices.is_empty() {
@@ -72,9 +74,26 @@ impl Start<'_> {
             }
             if until.is_past() {
                 let why = format_args!("vgname: no volume group {} is to be seen on this node", self.vg);
-                return Err(OcfError::new(Code::Installed, why));
+                // Often it is there a moment later, and 5 would ban the node.
+                return Err(OcfError::new(Code::Generic, why));
             }
             std::thread::sleep(AGAIN);
+        }
+    }
+
+    /// A physical volume below DRBD is seen while DRBD is not attached: what is written there then never reaches the other node.
+    fn check_drbd(&self, facts: &VolumeGroup) -> Result<(), OcfError> {
+        let there = facts.pvs.iter().filter(|pv| !pv.is_missing).map(|pv| pv.name.as_str());
+        match backing_disk_among(self.cx.root, there) {
+            Ok(None) => Ok(()),
+            Ok(Some(pv)) => {
+                let why = format_args!("PV {pv} is the disk below a DRBD device: set devices=/dev/drbdN or a global_filter");
+                Err(OcfError::new(Code::Generic, why))
+            }
+            Err(e) => {
+                tracing::warn!("whether {} is below DRBD can not be told: {e}", self.vg);
+                Ok(())
+            }
         }
     }
 
@@ -101,29 +120,34 @@ impl Start<'_> {
     /// The logical volumes that must be active afterwards.
     fn expected(&self, facts: &VolumeGroup) -> Result<Vec<Recorded>, OcfError> {
         let vg = &self.vg;
-        let wrong = |code, why: String| Err(OcfError::new(code, why));
+        let wrong = |why: String| Err(OcfError::new(Code::Generic, why));
         for name in self.scope.named() {
             match facts.lvs.iter().find(|lv| lv.name == name) {
-                None => return wrong(Code::Installed, format!("lvname: no logical volume {name} in {vg}")),
+                None => return wrong(format!("lvname: no logical volume {name} in {vg}")),
                 Some(lv) if lv.skips_activation => {
-                    return wrong(Code::Generic, format!("{vg}/{name} has the activation-skip flag: lvchange -kn {vg}/{name}"));
+                    return wrong(format!("{vg}/{name} has the activation-skip flag: lvchange -kn {vg}/{name}"));
                 }
                 Some(_) => {}
             }
         }
+        // LVM takes an origin up and down with its snapshots.
+        let is_alone = |lv: &&LogicalVolume| {
+            let origin = facts.lvs.iter().find(|other| lv.is("thicksnapshot") && other.name == lv.origin);
+            self.scope.has(&lv.name) && origin.is_some_and(|origin| !self.scope.has(&origin.name))
+        };
+        if let Some(lv) = facts.lvs.iter().find(is_alone) {
+            let why = format!("lvname: {} is a snapshot of {}, which must be named too: LVM activates both", lv.name, lv.origin);
+            return wrong(why);
+        }
         let is_named = |name: &str| self.scope.named().any(|named| named == name);
-        let is_meant = |lv: &&crate::kernel::lvm::report::LogicalVolume| {
+        let is_meant = |lv: &&LogicalVolume| {
             !lv.is_internal && !lv.skips_activation && self.scope.has(&lv.name) && (lv.is("public") || is_named(&lv.name))
         };
         let meant: Vec<_> = facts.lvs.iter().filter(is_meant).collect();
         if meant.is_empty() {
-            return wrong(Code::Generic, format!("{vg} has no logical volume to activate"));
+            return wrong(format!("{vg} has no logical volume to activate"));
         }
-        let recorded = |lv: &&crate::kernel::lvm::report::LogicalVolume| Recorded {
-            name: lv.name.clone(),
-            uuid: lv.uuid.to_string(),
-            is_read_only: false,
-        };
+        let recorded = |lv: &&LogicalVolume| Recorded { name: lv.name.clone(), uuid: lv.uuid.to_string(), is_read_only: false };
         Ok(meant.iter().map(recorded).collect())
     }
 
@@ -155,8 +179,10 @@ impl Start<'_> {
         match self.bring_up(facts, &mut record) {
             Ok(()) => Ok(()),
             Err(e) => {
-                self.undo(facts, &before, taken);
-                self.restore(earlier);
+                // What is left is a stop's to take down, which finds it by the record.
+                if self.undo(facts, &before, &record, taken) {
+                    self.restore(earlier);
+                }
                 Err(e)
             }
         }
@@ -247,27 +273,39 @@ impl Start<'_> {
         look::devices(&self.dm, None, Some(&facts.uuid))
     }
 
-    /// Deactivates what was not active before, and gives back what was taken.
-    fn undo(&self, facts: &VolumeGroup, before: &[Device], taken: Taken) {
-        let Ok(now) = self.devices(facts).inspect_err(|e| tracing::warn!("{e}")) else { return };
-        let was_there = |device: &Device| before.iter().any(|earlier| earlier.uuid == device.uuid);
-        let new: Vec<_> = now.iter().filter(|device| device.is_volume() && !was_there(device)).cloned().collect();
-        if !new.is_empty() {
-            (self.cx.progress)(&format!("deactivate what was activated of {}", self.vg));
-            let left = stop::take_down(
-                self.cx,
-                &self.dm,
-                std::slice::from_ref(&self.lvm),
-                &self.vg,
-                &now,
-                &new,
-                self.cx.deadline.share(0.8),
-            );
-            if let Err(e) = left {
-                tracing::warn!("{e}");
-                return;
+    /// Deactivates what was not active before, and gives back what was taken. Whether that came to its end.
+    fn undo(&self, facts: &VolumeGroup, before: &[Device], record: &Record, taken: Taken) -> bool {
+        let undone = || -> Result<(), OcfError> {
+            let now = self.devices(facts)?;
+            let new = self.activated(&now, before, record)?;
+            if !new.is_empty() {
+                (self.cx.progress)(&format!("deactivate what was activated of {}", self.vg));
+                stop::take_down(
+                    self.cx,
+                    &self.dm,
+                    std::slice::from_ref(&self.lvm),
+                    &self.vg,
+                    &now,
+                    &new,
+                    self.cx.deadline.share(0.8),
+                )?;
             }
+            Ok(())
+        };
+        if let Err(e) = undone() {
+            tracing::warn!("{e}");
+            return false;
         }
         self.clvm.give_back(self.cx, &self.lvm, &self.vg, taken);
+        true
+    }
+
+    /// What this start has activated, parts without their volume included.
+    fn activated(&self, now: &[Device], before: &[Device], record: &Record) -> Result<Vec<Device>, OcfError> {
+        let was_there = |device: &Device| before.iter().any(|earlier| earlier.uuid == device.uuid);
+        let new: Vec<_> = now.iter().filter(|device| device.mapping.lv != LEASES && !was_there(device)).cloned().collect();
+        let is_shared = Record::of_others(self.cx)?.iter().any(|(_, other)| other.uuid == record.uuid);
+        // A pool below a volume need not be in scope by its name; what another resource starts just now must not be taken from it.
+        if is_shared { look::in_scope(&self.dm, new, &self.scope, Some(record)) } else { Ok(new) }
     }
 }

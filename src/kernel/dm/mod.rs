@@ -59,11 +59,15 @@ impl DeviceMapper {
     /// Opens it; `None` when this kernel has no device-mapper, so that there is no device either.
     ///
     /// # Errors
-    /// Not allowed.
+    /// Not allowed; or there are devices, and only the node is missing.
     pub fn open(root: &Root) -> Result<Option<Self>> {
         match File::options().read(true).write(true).open(root.path(CONTROL)) {
             Ok(control) => Ok(Some(Self { control })),
-            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ENXIO)) => Ok(None),
+            Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENODEV | libc::ENXIO)) => {
+                let has_devices = root.dir("/sys/block").entries()?.iter().any(|entry| entry.name.starts_with("dm-"));
+                let missing = || io::Error::new(io::ErrorKind::NotFound, "missing although devices are mapped");
+                if has_devices { Err(KernelError::new("open", CONTROL, missing())) } else { Ok(None) }
+            }
             Err(e) => Err(KernelError::new("open", CONTROL, e)),
         }
     }
@@ -181,5 +185,16 @@ mod tests {
     fn without_device_mapper_there_is_no_device() {
         let dir = tempfile::tempdir().unwrap();
         assert!(DeviceMapper::open(&Root::fake(dir.path())).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_missing_node_is_no_proof_that_nothing_is_mapped() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::fake(dir.path());
+        root.dir("/sys/block/sda").set("dev", "8:0").unwrap();
+        assert!(DeviceMapper::open(&root).unwrap().is_none());
+        root.dir("/sys/block/dm-0").set("dev", "253:0").unwrap();
+        let e = DeviceMapper::open(&root).unwrap_err();
+        assert_eq!(e.to_string(), "open /dev/mapper/control: missing although devices are mapped");
     }
 }

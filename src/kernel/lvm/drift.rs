@@ -197,7 +197,7 @@ mod tests {
             name: "lv1".into(),
             is_internal: false,
             roles: vec!["public".into()],
-            layout: vec![],
+            origin: String::new(),
             skips_activation: false,
             size,
             segments: segments.iter().map(segment).collect(),

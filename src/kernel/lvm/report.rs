@@ -6,12 +6,9 @@ use super::names::Uuid;
 
 /// The fields that are asked for, by the kind of object. Sizes are in bytes, yes and no are 1 and 0 (lvmreport(7)).
 pub const FIELDS: [(&str, &str); 5] = [
-    (
-        "vg",
-        "vg_name,vg_uuid,vg_systemid,vg_lock_type,vg_lock_args,vg_tags,vg_exported,vg_missing_pv_count,vg_extent_size,vg_autoactivation",
-    ),
-    ("pv", "pv_name,pv_uuid,pe_start,pv_missing"),
-    ("lv", "lv_uuid,lv_name,lv_role,lv_layout,lv_skip_activation,lv_size,lv_permissions"),
+    ("vg", "vg_name,vg_uuid,vg_systemid,vg_lock_type,vg_tags,vg_exported,vg_missing_pv_count,vg_extent_size,vg_autoactivation"),
+    ("pv", "pv_name,pe_start,pv_missing"),
+    ("lv", "lv_uuid,lv_name,lv_role,lv_skip_activation,lv_size,origin"),
     ("seg", "lv_uuid,segtype,seg_start,seg_size,seg_pe_ranges"),
     // Nothing of it is used, and it can not be left out.
     ("pvseg", "pvseg_start"),
@@ -66,8 +63,8 @@ pub struct LogicalVolume {
     pub is_internal: bool,
     /// `public`, `private`, `snapshot` and so on.
     pub roles: Vec<String>,
-    /// `linear`, `raid1`, `thin` and so on.
-    pub layout: Vec<String>,
+    /// What it is a snapshot of; empty when it is none.
+    pub origin: String,
     /// Whether an activation passes it over unless told otherwise.
     pub skips_activation: bool,
     /// Its size in bytes; of an old-style snapshot, that of what it may hold of changes.
@@ -146,7 +143,7 @@ fn logical_volume(lv: RawLv) -> Result<LogicalVolume, String> {
         is_internal: internal.is_some(),
         name: internal.unwrap_or(lv.lv_name),
         roles: words(&lv.lv_role),
-        layout: words(&lv.lv_layout),
+        origin: lv.origin,
         skips_activation: lv.lv_skip_activation == "1",
         size: number(&lv.lv_size)?,
         segments: Vec::new(),
@@ -205,14 +202,14 @@ struct RawPv {
 }
 
 #[derive(Deserialize)]
-#[expect(clippy::struct_field_names, reason = "the names of the report")]
 struct RawLv {
     lv_uuid: String,
     lv_name: String,
     lv_role: String,
-    lv_layout: String,
     lv_skip_activation: String,
     lv_size: String,
+    #[serde(default)]
+    origin: String,
 }
 
 #[derive(Deserialize)]
@@ -234,17 +231,17 @@ mod tests {
       "report": [
           {
               "vg": [
-                  {"vg_name":"vg-a", "vg_uuid":"undWAV-mcDk-wQVx-5ixQ-pBhU-tTqG-bnlWDt", "vg_systemid":"", "vg_lock_type":"", "vg_lock_args":"", "vg_tags":"one,two", "vg_exported":"0", "vg_missing_pv_count":"1", "vg_extent_size":"4194304", "vg_autoactivation":"1"}
+                  {"vg_name":"vg-a", "vg_uuid":"undWAV-mcDk-wQVx-5ixQ-pBhU-tTqG-bnlWDt", "vg_systemid":"", "vg_lock_type":"", "vg_tags":"one,two", "vg_exported":"0", "vg_missing_pv_count":"1", "vg_extent_size":"4194304", "vg_autoactivation":"1"}
               ]
               ,
               "pv": [
-                  {"pv_name":"/dev/loop0", "pv_uuid":"w5uCxp-Yfnj-uXzB-OgmP-DpWW-dojp-Ih1Vpo", "pe_start":"1048576", "pv_missing":"0"},
-                  {"pv_name":"[unknown]", "pv_uuid":"eicxtS-S2QT-eHaL-0fn3-FJm0-lUkK-XTqx3H", "pe_start":"1048576", "pv_missing":"1"}
+                  {"pv_name":"/dev/loop0", "pe_start":"1048576", "pv_missing":"0"},
+                  {"pv_name":"[unknown]", "pe_start":"1048576", "pv_missing":"1"}
               ]
               ,
               "lv": [
-                  {"lv_uuid":"KdQfjA-1cF9-Wcxm-UOtK-WWDG-L1Ec-SMfmYf", "lv_name":"lv-1", "lv_role":"public,origin,thickorigin", "lv_layout":"linear", "lv_skip_activation":"0", "lv_size":"20971520"},
-                  {"lv_uuid":"TO1R9u-pH96-TYV8-G3oD-3sYh-FlM9-m1X3EC", "lv_name":"[pool_tdata]", "lv_role":"private", "lv_layout":"linear", "lv_skip_activation":"1", "lv_size":"41943040"}
+                  {"lv_uuid":"KdQfjA-1cF9-Wcxm-UOtK-WWDG-L1Ec-SMfmYf", "lv_name":"lv-1", "lv_role":"public,origin,thickorigin", "lv_skip_activation":"0", "lv_size":"20971520"},
+                  {"lv_uuid":"TO1R9u-pH96-TYV8-G3oD-3sYh-FlM9-m1X3EC", "lv_name":"[pool_tdata]", "lv_role":"private", "lv_skip_activation":"1", "lv_size":"41943040"}
               ]
               ,
               "pvseg": [

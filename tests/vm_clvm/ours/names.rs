@@ -28,7 +28,7 @@ fn a_list_with_globs_and_exclusions_is_all_that_is_started_checked_and_stopped()
 #[ignore = "vm: activates volumes"]
 fn a_pattern_that_means_nothing_here_is_told_at_start() {
     let world = World::with(1, &["one"]);
-    for (names, code) in [("db-*", 1), ("one three", 5), ("!*", 1), ("!one", 1)] {
+    for (names, code) in [("db-*", 1), ("one three", 1), ("!*", 1), ("!one", 1)] {
         world.call("start").set("lvname", names).run().is(code);
         world.has(&[]);
     }
