@@ -267,6 +267,8 @@ local {
         use std::time::Duration;
         let (root, soon) = (Root::host(), || Deadline::after(Duration::from_secs(30)));
         let lvm = Tool::find(&root, "lvm").unwrap();
+        // What an earlier test left on it is a signature that pvcreate respects.
+        Tool::find(&root, "wipefs").unwrap().ok(&["--all", "--force", "/dev/vdb"], soon()).unwrap();
         lvm.ok(&["pvcreate", "-ffy", "/dev/vdb"], soon()).unwrap();
         let disk = BlockDevice::of(&root, "/dev/vdb").unwrap().nodes(&root).unwrap();
         let mut wrong = Vec::new();

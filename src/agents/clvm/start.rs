@@ -87,7 +87,8 @@ impl Start<'_> {
         match backing_disk_among(self.cx.root, there) {
             Ok(None) => Ok(()),
             Ok(Some(pv)) => {
-                let why = format_args!("PV {pv} is the disk below a DRBD device: set devices=/dev/drbdN or a global_filter");
+                let vg = &self.vg;
+                let why = format_args!("{vg}: {pv} is the disk below a DRBD device: set devices=/dev/drbdN or a global_filter");
                 Err(OcfError::new(Code::Generic, why))
             }
             Err(e) => {
