@@ -82,8 +82,9 @@ impl Clvm {
             }
             if record.lvs.len() < before {
                 tracing::info!("{vg}: {} logical volumes were removed from it since the start", before - record.lvs.len());
-                if let Err(e) = record.save(cx) {
-                    tracing::warn!("{e}");
+                // A probe changes nothing.
+                if !cx.env.is_probe() {
+                    let _ = record.save(cx).inspect_err(|e| tracing::warn!("{e}"));
                 }
             } else if until.is_past() {
                 return Ok(false);
@@ -102,7 +103,9 @@ impl Clvm {
         };
         let read = || -> Result<(VolumeGroup, Vec<Drift>), OcfError> {
             let why = format_args!("no volume group {vg} is to be seen");
-            let facts = self.facts(cx, &vg, record, true)?;
+            let is_same =
+                |(facts, _): &(VolumeGroup, Lvm)| record.is_none_or(|record| record.vg_uuid().as_ref() == Some(&facts.uuid));
+            let facts = self.facts(cx, &vg, record, true)?.filter(is_same);
             let (facts, _) = facts.ok_or_else(|| OcfError::new(crate::ocf::error::Code::Generic, why))?;
             let drift = if facts.missing_pvs > 0 { Vec::new() } else { drift::find(cx.root, dm, &facts)? };
             Ok((facts, drift))

@@ -79,18 +79,25 @@ impl Clvm {
             return Ok(Some(State::Degraded(format!("{who}: device-mapper does not say how it is"))));
         }
         let trouble = findings.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
-        if let Some(why) = trouble.or_else(|| self.unlocked(cx, dm, all, &volumes)) {
+        if let Some(why) = trouble.or_else(|| self.unlocked(cx, dm, all, &volumes, ANSWER)) {
             return Ok(Some(State::Degraded(why)));
         }
         Ok(self.compared(cx, dm, own, record))
     }
 
     /// A logical volume that is active without the lock that it should have.
-    pub(super) fn unlocked(&self, cx: &Context, dm: &DeviceMapper, all: &[Device], volumes: &[&Device]) -> Option<String> {
+    pub(super) fn unlocked(
+        &self,
+        cx: &Context,
+        dm: &DeviceMapper,
+        all: &[Device],
+        volumes: &[&Device],
+        limit: Duration,
+    ) -> Option<String> {
         if self.mode != Ok(Mode::Lvmlockd) {
             return None;
         }
-        let info = match lockd::info(cx.root, cx.deadline.share(0.3).within(ANSWER)) {
+        let info = match lockd::info(cx.root, cx.deadline.share(0.3).within(limit)) {
             Ok(info) => info,
             Err(e) => return Some(format!("{} is active and lvmlockd does not answer: {e}", volumes.first()?.mapping.vg)),
         };

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::record::Record;
+use super::record::{Record, Recorded};
 use super::values::Mode;
 use crate::deadline::Deadline;
 use crate::kernel::dm::DeviceMapper;
@@ -18,6 +18,8 @@ use crate::ocf::run::Context;
 
 /// How long lvmlockd gets to answer what it answers at once.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long dlm may take over a node that comes or goes, before LVM is not asked.
+const RECOVERY: Duration = Duration::from_secs(8);
 /// How long lvmlockd gets when somebody waits.
 const SOON: Duration = Duration::from_secs(3);
 /// How long until a start that was refused is tried again.
@@ -93,23 +95,67 @@ pub fn start(cx: &Context, lvm: &Lvm, vg: &VgName, lock_type: &str, deadline: De
     }
 }
 
+/// Gives back those locks of these logical volumes, none of which is mapped any more, that LVM has not given back: of what was removed
+/// past it, or not activated after all. Whether none is held any more, as far as dlm lets it be known.
+///
+/// # Errors
+/// lvmlockd does not say, or has ended and left its locks: what to do.
+pub fn release(cx: &Context, lvm: &Lvm, vg: &VgName, lvs: &[Recorded], deadline: Deadline) -> Result<bool, OcfError> {
+    if let Some(why) = still_waits_for(cx, vg, deadline) {
+        tracing::warn!("{vg}: locks may be left ({why}); then: lvchange -an {vg}");
+        return Ok(true);
+    }
+    if !lockd::is_running(cx.root, deadline.share(0.3).within(ANSWER))? {
+        return no_orphan(cx, vg).map(|()| true);
+    }
+    let held = || -> Result<Vec<String>, OcfError> {
+        let info = info(cx, deadline)?;
+        let is_held = |lv: &&Recorded| info.mode(vg.as_str(), &lv.uuid) != lockd::Mode::Unlocked;
+        Ok(lvs.iter().filter(is_held).map(|lv| lv.name.clone()).collect())
+    };
+    let left = held()?;
+    if left.is_empty() {
+        return Ok(true);
+    }
+    (cx.progress)(&format!("give back locks of {vg}"));
+    if let Err(e) = lvm.deactivate(vg, &left, deadline.share(0.5)) {
+        tracing::warn!("{e}");
+    }
+    Ok(held()?.is_empty())
+}
+
+/// What dlm still waits for after a while: each node that comes or goes holds it up for a moment.
+fn still_waits_for(cx: &Context, vg: &VgName, deadline: Deadline) -> Option<String> {
+    let until = deadline.share(0.3).within(RECOVERY);
+    loop {
+        let why = waits_for(cx, vg)?;
+        if until.is_past() {
+            return Some(why);
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+/// Refuses what an lvmlockd that ended while it held locks has left, also when it has been started again since.
+fn no_orphan(cx: &Context, vg: &VgName) -> Result<(), OcfError> {
+    if !dlm::has_lockspace(cx.root, vg.as_str())? {
+        return Ok(());
+    }
+    let why = format_args!("{vg}: lvmlockd ended and its lock is still held: dlm_tool leave lvm_{vg}");
+    Err(OcfError::new(Code::Generic, why))
+}
+
 /// Stops the lockspace, unless somebody still uses it. That it stays without a lock of ours is logged and no error.
 ///
 /// # Errors
 /// A lock is still held though nothing is active here, so that no other node gets it: what to do.
 pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<(), OcfError> {
-    let wrong = |why: String| Err(OcfError::new(Code::Generic, format_args!("{vg}: {why}")));
-    if let Some(why) = waits_for(cx, vg) {
+    if let Some(why) = still_waits_for(cx, vg, deadline) {
         tracing::warn!("{vg}: its lockspace stays: {why}");
         return Ok(());
     }
-    // Of an lvmlockd that ended while it held locks, also when it has been started again since.
-    let orphan = || {
-        let is_there = dlm::has_lockspace(cx.root, vg.as_str())?;
-        if is_there { wrong(format!("lvmlockd ended and its lock is still held: dlm_tool leave lvm_{vg}")) } else { Ok(()) }
-    };
     if !lockd::is_running(cx.root, deadline.share(0.3).within(ANSWER))? {
-        orphan()?;
+        no_orphan(cx, vg)?;
         tracing::warn!("{vg}: lvmlockd is not running; what sanlock holds for it is not known");
         return Ok(());
     }
@@ -117,8 +163,9 @@ pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<
         tracing::warn!("{vg}: its lockspace stays for whoever is starting");
         return Ok(());
     };
-    let Some(mut lockspace) = lockspace_of(cx, vg, deadline)? else { return orphan() };
-    if lockspace.is_used() && !is_mapped(cx, &lockspace)? {
+    let Some(mut lockspace) = lockspace_of(cx, vg, deadline)? else { return no_orphan(cx, vg) };
+    let other = other_user(cx, vg, Mode::Lvmlockd)?;
+    if lockspace.is_used() && other.is_none() && !is_mapped(cx, &lockspace)? {
         // What was removed past LVM left its lock.
         if let Err(e) = lvm.deactivate(vg, &[], deadline.share(0.4)) {
             tracing::warn!("{e}");
@@ -126,7 +173,6 @@ pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<
         let Some(now) = lockspace_of(cx, vg, deadline)? else { return Ok(()) };
         lockspace = now;
     }
-    let other = other_user(cx, vg, Mode::Lvmlockd)?;
     if lockspace.is_used() {
         // The locks of what is active are somebody's.
         if is_mapped(cx, &lockspace)? {
@@ -197,7 +243,7 @@ pub fn waits_for(cx: &Context, vg: &VgName) -> Option<String> {
 #[must_use]
 pub fn keeps_waiting(cx: &Context, vg: &VgName) -> Option<String> {
     let is_stuck = lockd::is_running(cx.root, cx.deadline.share(0.1).within(SOON)).is_err();
-    waits_for(cx, vg).or_else(|| is_stuck.then(|| "lvmlockd does not answer".to_owned()))
+    still_waits_for(cx, vg, cx.deadline).or_else(|| is_stuck.then(|| "lvmlockd does not answer".to_owned()))
 }
 
 fn is_ready(info: &Info, vg: &VgName) -> bool {
@@ -205,7 +251,20 @@ fn is_ready(info: &Info, vg: &VgName) -> bool {
 }
 
 fn info(cx: &Context, deadline: Deadline) -> Result<Info, OcfError> {
-    Ok(lockd::info(cx.root, deadline.within(ANSWER))?)
+    let until = deadline.within(ANSWER * 2);
+    loop {
+        match lockd::info(cx.root, deadline.within(ANSWER)) {
+            Ok(info) => return Ok(info),
+            // Another one may be asking, or it is busy; what must be known is asked again.
+            Err(e) if until.is_past() => {
+                return Err(OcfError::new(
+                    Code::Generic,
+                    format_args!("lvmlockd does not say who holds locks (lvmlockctl --info): {e}"),
+                ));
+            }
+            Err(_) => std::thread::sleep(AGAIN),
+        }
+    }
 }
 
 /// One at a time: a lockspace or a tag that one resource is about to use must not be taken away by another one. `None` when whoever has

@@ -6,7 +6,7 @@ use super::record::{Record, Recorded};
 use super::values::Scope;
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
-use crate::kernel::dm::{DeviceMapper, Info, Which};
+use crate::kernel::dm::{DeviceMapper, Info, TargetLine, Which};
 use crate::kernel::lvm::names::{LEASES, Mapping, Uuid, VgName};
 use crate::ocf::error::OcfError;
 use crate::ocf::run::{Context, State};
@@ -253,7 +253,11 @@ fn trouble_of(root: &Root, above: &[(u32, u32)], major: u32, minor: u32) -> Resu
 fn has_redundancy(dm: &DeviceMapper, path: &[(u32, u32)]) -> Result<bool, OcfError> {
     for (major, minor) in path {
         let table = dm.table(Which::Number(*major, *minor))?.unwrap_or_default();
-        if table.iter().any(|line| matches!(line.kind.as_str(), "raid" | "mirror" | "multipath")) {
+        let is_redundant = |line: &TargetLine| match line.kind.as_str() {
+            "raid" => !line.params.starts_with("raid0"),
+            kind => matches!(kind, "mirror" | "multipath"),
+        };
+        if table.iter().any(is_redundant) {
             return Ok(true);
         }
     }

@@ -36,7 +36,7 @@ pub static CLVM: AgentSpec = AgentSpec {
            ocf:heartbeat:LVM-activate and of ocf:heartbeat:LVM. When a stop hangs in the kernel and no signal can end it, THIS NODE IS \
            REBOOTED, unless on_stop_hang or the noreboot file says otherwise.\n\n\
            A start succeeds only when every logical volume is active, which device-mapper and not LVM says, and programs find its device. \
-           A monitor runs no command and never waits for a disk: it asks device-mapper whether each logical volume that the start recorded \
+           A monitor runs no command, unless a logical volume is missing and the metadata must say whether it was removed, and never waits for a disk: it asks device-mapper whether each logical volume that the start recorded \
            is there, has a table, is writable and not suspended, and whether a disk below has gone. With OCF_CHECK_LEVEL=10 it also reads \
            from each, past the cache and with a time-out, looks at RAID, thin pools and snapshots, and compares the mappings with LVM's \
            metadata.\n\n\
@@ -55,6 +55,9 @@ pub static CLVM: AgentSpec = AgentSpec {
 
 /// What is wrong with `vgname` when there is none.
 const UNNAMED: &str = "required, not set";
+
+/// How long lvmlockd gets to say whether what is active has its locks, which a start depends on.
+const LOCKS: Duration = Duration::from_secs(10);
 
 /// One resource.
 struct Clvm {
@@ -159,7 +162,7 @@ impl Agent for Clvm {
             return Ok(State::Partial(format!("an earlier start of {} did not come to its end", record.vg)));
         }
         let mut state = look::state(cx, &seen.dm, &seen.own, &scope, record.as_ref())?;
-        if let (State::Partial(_), Some(record), false) = (&state, &mut record, cx.env.is_probe()) {
+        if let (State::Partial(_), Some(record)) = (&state, &mut record) {
             if self.has_forgotten(cx, &seen.dm, &scope, record)? {
                 let now = self.look(cx, Some(record))?;
                 let own = now.map(|now| now.own).unwrap_or_default();
@@ -195,7 +198,7 @@ impl Agent for Clvm {
             None => {
                 let volumes: Vec<_> = own.iter().filter(|device| device.is_volume()).collect();
                 // A start takes the lock again, or finds that another node has it.
-                let unlocked = seen.and_then(|seen| self.unlocked(cx, &seen.dm, &seen.all, &volumes));
+                let unlocked = seen.and_then(|seen| self.unlocked(cx, &seen.dm, &seen.all, &volumes, LOCKS));
                 unlocked.map_or(State::Running, State::Partial)
             }
         })

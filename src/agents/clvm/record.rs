@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::look::Device;
 use super::values::Mode;
 use crate::kernel::lvm::names::Uuid;
 use crate::ocf::error::{Code, OcfError};
@@ -46,6 +47,18 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// The logical volumes of these devices, for want of a record.
+    #[must_use]
+    pub fn of(devices: &[Device]) -> Vec<Self> {
+        let volumes = devices.iter().filter(|device| device.is_volume());
+        let recorded = |device: &Device| Self {
+            name: device.mapping.base().to_owned(),
+            uuid: device.mapping.lv_uuid.to_string(),
+            is_read_only: false,
+        };
+        volumes.map(recorded).collect()
+    }
+
     /// Whether this is the logical volume of that UUID.
     #[must_use]
     pub fn is(&self, uuid: &Uuid) -> bool {

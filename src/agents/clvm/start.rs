@@ -69,8 +69,12 @@ impl Start<'_> {
         let until = self.cx.deadline.share(0.3).within(APPEARS);
         (self.cx.progress)(&format!("read the metadata of {}", self.vg));
         loop {
-            if let Some(facts) = self.lvm.report(&self.vg, false, self.cx.deadline.share(0.5))? {
-                return Ok(facts);
+            let facts = self.lvm.report(&self.vg, false, self.cx.deadline.share(0.5))?;
+            // A disk of several may come a moment later.
+            let is_enough = |facts: &VolumeGroup| facts.missing_pvs == 0 || self.missing() != Missing::Nothing;
+            match facts {
+                Some(facts) if is_enough(&facts) || until.is_past() => return Ok(facts),
+                _ => {}
             }
             if until.is_past() {
                 let why = format_args!("vgname: no volume group {} is to be seen on this node", self.vg);
@@ -290,6 +294,15 @@ impl Start<'_> {
                     &new,
                     self.cx.deadline.share(0.8),
                 )?;
+            }
+            if self.mode == Mode::Lvmlockd {
+                // LVM takes a lock before it maps, and keeps it when that fails.
+                let was_there = |lv: &Recorded| before.iter().any(|device| lv.is(&device.mapping.lv_uuid));
+                let lvs: Vec<_> = record.lvs.iter().filter(|lv| !was_there(lv)).cloned().collect();
+                if !super::lockspace::release(self.cx, &self.lvm, &self.vg, &lvs, self.cx.deadline.share(0.6))? {
+                    let why = format_args!("{}: locks are still held (lvmlockctl --info)", self.vg);
+                    return Err(OcfError::new(Code::Generic, why));
+                }
             }
             Ok(())
         };

@@ -7,7 +7,7 @@ use super::Clvm;
 use super::facts;
 use super::lockspace;
 use super::look::{self, Device};
-use super::record::Record;
+use super::record::{Record, Recorded};
 use super::values::{Mode, Scope};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -51,8 +51,9 @@ impl Clvm {
             };
             let (all, own) = look()?;
             vg = record.as_ref().and_then(|record| facts::name_now(&all, record)).unwrap_or(vg);
+            let mode = record.as_ref().map_or(self.mode.clone().ok(), |record| Some(record.mode()));
             if !own.is_empty() {
-                let waits = (self.mode == Ok(Mode::Lvmlockd)).then(|| lockspace::keeps_waiting(cx, &vg)).flatten();
+                let waits = (mode == Some(Mode::Lvmlockd)).then(|| lockspace::keeps_waiting(cx, &vg)).flatten();
                 if let Some(why) = &waits {
                     tracing::warn!("{vg}: not asking LVM: {why}");
                 }
@@ -60,14 +61,22 @@ impl Clvm {
                 take_down(cx, &dm, lvms, &vg, &all, &own, cx.deadline.share(0.85))?;
             }
             let (all, _) = look()?;
-            let mode = record.as_ref().map_or(self.mode.clone().ok(), |record| Some(record.mode()));
             let is_free = !all.iter().any(Device::is_volume);
-            let lvm = match mode {
-                Some(Mode::Local) | None => None,
-                Some(_) => {
-                    self.facts(cx, &vg, record.as_ref(), false).ok().flatten().map(|(_, lvm)| lvm).or(lvms.into_iter().next())
-                }
+            let has_to_give = match mode {
+                Some(Mode::Lvmlockd) => true,
+                Some(Mode::Tagging) => is_free,
+                Some(Mode::SystemId) => is_free && self.releases,
+                Some(Mode::Local) | None => false,
             };
+            let seen = if has_to_give { self.facts(cx, &vg, record.as_ref(), false).ok().flatten() } else { None };
+            let lvm = seen.map(|(_, lvm)| lvm).or(lvms.into_iter().next()).filter(|_| has_to_give);
+            if let (Some(lvm), Some(Mode::Lvmlockd)) = (&lvm, mode) {
+                let recorded = record.as_ref().map_or_else(|| Recorded::of(&own), |record| record.lvs.clone());
+                if !lockspace::release(cx, lvm, &vg, &recorded, cx.deadline.share(0.5))? && !is_free {
+                    let why = format_args!("{vg}: locks of what is not active here are still held: lvmlockctl --info");
+                    return Err(OcfError::new(Code::Generic, why));
+                }
+            }
             if let (Some(lvm), Some(mode), true) = (&lvm, mode, is_free) {
                 let tag = record.as_ref().and_then(|record| record.tag.clone()).unwrap_or_else(|| self.tag.clone());
                 self.let_go(cx, lvm, &vg, mode, &tag)?;
@@ -114,6 +123,9 @@ pub fn take_down(
                         complaint = Some(e);
                     }
                 }
+                if has_hung {
+                    break;
+                }
             }
             let left = there(dm, own)?;
             if !left.is_empty() && in_use(dm, all, &left)?.is_empty() {
@@ -122,11 +134,11 @@ pub fn take_down(
             }
             // It has had its chance, and what hung once would hang again.
             lvms = if has_hung { &[] } else { lvms };
-            if there(dm, own)?.is_empty() {
-                return Ok(());
-            }
         } else if let Some(device) = busy.first() {
             (cx.progress)(&format!("wait for the users of {}", device.spoken()));
+        }
+        if there(dm, own)?.is_empty() {
+            return Ok(());
         }
         if patience.is_past() {
             return Err(still_there(cx, dm, all, own, complaint, has_hung));

@@ -238,7 +238,7 @@ fn lockspace(line: &str) -> Option<Lockspace> {
 
 fn lock(line: &str) -> Option<Lock> {
     let mode = match value(line, "mode")? {
-        "un" | "iv" => Mode::Unlocked,
+        "un" | "nl" | "iv" => Mode::Unlocked,
         "sh" => Mode::Shared,
         "ex" => Mode::Exclusive,
         _ => return None,
