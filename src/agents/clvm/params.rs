@@ -79,7 +79,7 @@ pub static MAJORITY_PVS: Param<bool> = Param::or(
     "false",
     "Take over with a majority of the physical volumes",
     "With vg_access_mode=system_id: takes the volume group over although a minority of its physical volumes is missing (vgchange \
-     --majoritypvs, lvm2 2.03.24), and activates it as degraded_activation does.",
+     --majoritypvs, lvm2 2.03.24). In every mode it activates as degraded_activation does.",
 );
 
 /// `system_ids`.
@@ -87,7 +87,7 @@ pub static SYSTEM_IDS: Param<SystemIds> = Param::optional(
     "system_ids",
     "Hosts to take over from",
     "With vg_access_mode=system_id: system ids from which the volume group may be taken over, beside the names of this cluster's members; \
-     separated by blanks or commas. Needed where system_id_source is not uname.",
+     separated by blanks or commas. Needed where system_id_source is not uname, and on Pacemaker Remote nodes, which know no members.",
 );
 
 /// `release_system_id`.
