@@ -71,5 +71,8 @@ pub fn plug_in() -> String {
 
 /// Pulls it out.
 pub fn pull_out(disk: &str) {
+    let _one_at_a_time = SCSI.lock().unwrap_or_else(PoisonError::into_inner);
     fs::write(format!("/sys/block/{disk}/device/delete"), "1").unwrap();
+    // Or what udev still has to say of it is taken for news of the next disk of that name.
+    sh("udevadm settle --timeout 20").ok();
 }
