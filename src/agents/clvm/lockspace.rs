@@ -55,10 +55,11 @@ pub fn start(cx: &Context, lvm: &Lvm, vg: &VgName, lock_type: &str, deadline: De
     let Some(_turn) = turn(cx, vg, deadline.share(0.5))? else {
         return wrong("another resource starts or stops its lockspace".to_owned());
     };
-    if is_ready(&info(cx, deadline)?, vg) {
+    let before = info(cx, deadline)?;
+    if is_ready(&before, vg) {
         return Ok(false);
     }
-    if lock_type == "dlm" && info(cx, deadline)?.lockspace(vg.as_str()).is_none() && dlm::has_lockspace(cx.root, vg.as_str())? {
+    if lock_type == "dlm" && before.lockspace(vg.as_str()).is_none() && dlm::has_lockspace(cx.root, vg.as_str())? {
         let why = format!(
             "orphan lockspace of an lvmlockd that ended: with no LV active here, dlm_tool leave lvm_{vg}, restart lvmlockd"
         );

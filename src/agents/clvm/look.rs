@@ -52,7 +52,7 @@ impl Device {
 /// # Errors
 /// Device-mapper does not answer.
 pub fn devices(dm: &DeviceMapper, vg: Option<&VgName>, uuid: Option<&Uuid>) -> Result<Vec<Device>, OcfError> {
-    let prefix = uuid.map_or_else(|| "LVM-".to_owned(), |uuid| format!("LVM-{uuid}"));
+    let prefix = uuid.map_or_else(|| "LVM-".to_owned(), Uuid::dm_prefix);
     let is_ours = |mapping: &Mapping| match uuid {
         Some(uuid) => mapping.vg_uuid == *uuid,
         None => vg.is_some_and(|vg| vg.as_str() == mapping.vg),
