@@ -112,10 +112,10 @@ fn a_stop_of_what_is_stopped_succeeds_and_touches_nothing() {
 #[test]
 fn a_stop_succeeds_only_when_a_monitor_then_finds_nothing() {
     // "`stop` must return an error if the resource is not fully stopped."
-    for found in ["running", "promoted", "degraded", "degraded-promoted", "partial", "failed"] {
+    for found in ["running", "promoted", "degraded", "degraded-promoted", "partial", "failed", "failed-promoted"] {
         let then = |after: &str| format!("{found},{after}");
         assert_eq!(told("stop", &then("stopped"), "running", &[]).0, Answer::SUCCESS, "{found}");
-        for after in ["running", "promoted", "degraded", "degraded-promoted", "partial", "failed", "1", "4"] {
+        for after in ["running", "promoted", "degraded", "degraded-promoted", "partial", "failed", "failed-promoted", "1", "4"] {
             let (answer, called) = told("stop", &then(after), "running", &[]);
             assert!(!matches!(answer.code, Code::Success | Code::NotRunning), "{found}, {after}: {answer:?}");
             assert_eq!(called, "stop");
@@ -192,6 +192,7 @@ fn a_monitor_turns_each_state_into_its_code() {
         ("promoted", 8, false),
         ("degraded", 190, true),
         ("degraded-promoted", 191, true),
+        ("failed-promoted", 9, true),
         ("partial", 1, true),
         ("failed", 1, true),
     ];
@@ -253,6 +254,8 @@ fn promote_and_demote_are_idempotent_and_checked_again() {
             ("demote", "stopped", "1", 0, "", false),
             ("demote", "promoted,running", "running", 0, "demote", false),
             ("demote", "failed,stopped", "running", 0, "demote", false),
+            ("demote", "failed-promoted,running", "running", 0, "demote", false),
+            ("demote", "promoted,failed-promoted", "running", 1, "demote", true),
             ("demote", "1,running", "running", 0, "demote", false),
             ("demote", "promoted,promoted", "running", 1, "demote", true),
             ("demote", "promoted,partial", "running", 1, "demote", true),

@@ -14,7 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ocf", &["deadline", "kernel"]),
     ("agents", &["deadline", "kernel", "ocf"]),
     ("guard", &["deadline", "kernel", "ocf", "agents"]),
-    ("commands", &["deadline", "kernel", "ocf", "agents"]),
+    ("commands", &["deadline", "kernel", "ocf", "agents", "guard"]),
     ("lib", &[]),
     ("main", &["deadline", "kernel", "ocf", "agents", "guard", "commands"]),
 ];

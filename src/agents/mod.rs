@@ -1,6 +1,7 @@
 //! The agents, one file or folder each.
 
 pub mod clvm;
+pub mod drbd_helper;
 mod jobs;
 pub mod lio;
 pub mod vip;

@@ -3,6 +3,7 @@
 pub mod attr;
 pub mod block;
 pub mod dm;
+pub mod drbd;
 pub mod drbd_disks;
 pub mod error;
 pub mod exec;

@@ -22,6 +22,8 @@ pub enum State {
     Partial(String),
     /// Broken: 1.
     Failed(String),
+    /// Broken in the promoted role: 9, after which the resource manager demotes before it stops.
+    FailedPromoted(String),
 }
 
 impl State {
@@ -35,6 +37,7 @@ impl State {
             Self::Degraded(why) => (Code::Degraded, Some(why)),
             Self::DegradedPromoted(why) => (Code::DegradedPromoted, Some(why)),
             Self::Partial(why) | Self::Failed(why) => (Code::Generic, Some(why)),
+            Self::FailedPromoted(why) => (Code::FailedPromoted, Some(why)),
         }
     }
 

@@ -200,7 +200,7 @@ fn settled(action: &str, state: &State, as_it_should: fn(&State) -> bool) -> Res
         State::Promoted => format!("{action}: running promoted"),
         State::Degraded(why) => format!("{action}: running, degraded: {why}"),
         State::DegradedPromoted(why) => format!("{action}: running promoted, degraded: {why}"),
-        State::Partial(why) | State::Failed(why) => format!("{action}: {why}"),
+        State::Partial(why) | State::Failed(why) | State::FailedPromoted(why) => format!("{action}: {why}"),
     };
     Err(OcfError::new(Code::Generic, reason))
 }

@@ -72,6 +72,7 @@ fn step(word: &str) -> Option<Result<State, OcfError>> {
         "promoted" => State::Promoted,
         "degraded" => State::Degraded(why()),
         "degraded-promoted" => State::DegradedPromoted(why()),
+        "failed-promoted" => State::FailedPromoted(why()),
         "partial" => State::Partial(why()),
         "failed" => State::Failed(why()),
         "stuck" => return Some(Err(OcfError::stuck(word))),

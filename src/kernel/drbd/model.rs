@@ -1,0 +1,323 @@
+//! What a DRBD resource is, whichever kernel and program told it: resource, devices (its volumes here), connections, and the peers' devices.
+//!
+//! Versions differ in what they tell, so whatever may be left out is an `Option`: `None` is "not said", never "no" and never "stopped".
+
+use std::fmt;
+use std::time::Duration;
+
+/// Words that are spelled as the kernel spells them.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $word:ident),+ $(,)? }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$doc])* $word),+ }
+
+        impl $name {
+            /// All of them, in the kernel's order.
+            pub const ALL: &[Self] = &[$(Self::$word),+];
+
+            /// The word as the kernel spells it; `None` for one that this program does not know.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.word() == word)
+            }
+
+            /// As the kernel spells it.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$word => stringify!($word)),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// The role of a resource on one node.
+    Role {
+        /// Not known, for want of a connection.
+        Unknown,
+        /// May be written to.
+        Primary,
+        /// May not be opened.
+        Secondary,
+    }
+}
+
+words! {
+    /// The state of a disk, worst first (`enum drbd_disk_state`, drbd.h; 8.4 lacks `Detaching`).
+    DiskState {
+        /// No disk is attached.
+        Diskless,
+        /// Its meta-data is being read.
+        Attaching,
+        /// It is being given up.
+        Detaching,
+        /// It has reported an error and is about to be detached.
+        Failed,
+        /// It is attached and asks the peer who is right.
+        Negotiating,
+        /// Its content is of no moment: a resync is under way or was cut off.
+        Inconsistent,
+        /// Its content is of one moment, and a newer one exists.
+        Outdated,
+        /// Of a peer: there is no connection.
+        DUnknown,
+        /// Its content is of one moment; whether a newer one exists shows when connected.
+        Consistent,
+        /// Its content is the newest.
+        UpToDate,
+    }
+}
+
+words! {
+    /// The state of a connection (DRBD 9's words; 8.4's `WFConnection` is `Connecting`, and all that replicates is `Connected`).
+    ConnectionState {
+        /// No network configuration, or dropped for good until somebody connects.
+        StandAlone,
+        /// On the way to `StandAlone`.
+        Disconnecting,
+        /// About to try again.
+        Unconnected,
+        /// The peer has not answered in time.
+        Timeout,
+        /// The socket broke.
+        BrokenPipe,
+        /// The socket reported an error.
+        NetworkFailure,
+        /// The peer spoke something else.
+        ProtocolError,
+        /// The peer closes.
+        TearDown,
+        /// Waits for the peer to appear.
+        Connecting,
+        /// Connected.
+        Connected,
+    }
+}
+
+words! {
+    /// What a connected pair of disks is doing (`enum drbd_repl_state`, DRBD 9; 8.4 has the same words in `cs:`).
+    Replication {
+        /// Nothing, for want of a connection.
+        Off,
+        /// Mirrors every write.
+        Established,
+        /// A full sync as source begins.
+        StartingSyncS,
+        /// A full sync as target begins.
+        StartingSyncT,
+        /// About to send the bitmap.
+        WFBitMapS,
+        /// About to receive the bitmap.
+        WFBitMapT,
+        /// About to receive the generation.
+        WFSyncUUID,
+        /// Brings the peer up to date.
+        SyncSource,
+        /// Is being brought up to date.
+        SyncTarget,
+        /// Compares, at the peer's side of the requests.
+        VerifyS,
+        /// Compares, and asks for it.
+        VerifyT,
+        /// As `SyncSource`, paused.
+        PausedSyncS,
+        /// As `SyncTarget`, paused.
+        PausedSyncT,
+        /// Does not mirror, because the network is congested.
+        Ahead,
+        /// As `Ahead`, seen from the peer.
+        Behind,
+    }
+}
+
+impl Replication {
+    /// Whether this side is being brought up to date, is about to be, or has lost touch.
+    #[must_use]
+    pub fn is_target(self) -> bool {
+        use Replication::{Behind, PausedSyncT, StartingSyncT, SyncTarget, WFBitMapT, WFSyncUUID};
+        matches!(self, StartingSyncT | WFBitMapT | WFSyncUUID | SyncTarget | PausedSyncT | Behind)
+    }
+
+    /// Whether a resync runs, is about to or is paused, whatever the side.
+    #[must_use]
+    pub fn is_resync(self) -> bool {
+        use Replication::{PausedSyncS, StartingSyncS, SyncSource, WFBitMapS};
+        (self.is_target() && self != Self::Behind) || matches!(self, StartingSyncS | WFBitMapS | SyncSource | PausedSyncS)
+    }
+}
+
+/// Why I/O stands still. 8.4's `/proc/drbd` says only that it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the kernel has a flag for each, and several can be set at once")]
+pub struct Suspension {
+    /// Somebody said `suspend-io`.
+    pub user: bool,
+    /// No up to date data can be reached.
+    pub no_data: bool,
+    /// The fence-peer handler has not made sure that the peer is outdated.
+    pub fencing: bool,
+    /// There is no quorum (DRBD 9).
+    pub quorum: bool,
+    /// For a reason that is not told.
+    pub untold: bool,
+}
+
+impl Suspension {
+    /// Whether I/O stands still.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self.user || self.no_data || self.fencing || self.quorum || self.untold
+    }
+}
+
+impl fmt::Display for Suspension {
+    /// `fencing,quorum`; `yes` when the reason is not told; `no`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [("user", self.user), ("no-data", self.no_data), ("fencing", self.fencing), ("quorum", self.quorum)];
+        let set: Vec<_> = all.iter().filter(|(_, is)| *is).map(|(word, _)| *word).collect();
+        match (set.is_empty(), self.untold) {
+            (false, _) => f.write_str(&set.join(",")),
+            (true, true) => f.write_str("yes"),
+            (true, false) => f.write_str("no"),
+        }
+    }
+}
+
+/// A resource as it is on this node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resource {
+    /// Its name.
+    pub name: String,
+    /// The role here.
+    pub role: Option<Role>,
+    /// Whether and why I/O stands still.
+    pub suspended: Suspension,
+    /// Whether all I/O is made to fail (DRBD 9, `secondary --force`).
+    pub fails_io: Option<bool>,
+    /// Its volumes here, by number.
+    pub devices: Vec<Device>,
+    /// Its connections. 8.4 has one at the most, and none is shown for a `StandAlone` one that has no network configuration.
+    pub connections: Vec<Connection>,
+}
+
+/// A volume of a resource here.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Device {
+    /// The number of the volume.
+    pub volume: u32,
+    /// The minor number, up to 1048575.
+    pub minor: u32,
+    /// The local disk.
+    pub disk: Option<DiskState>,
+    /// Whether it is without a disk on purpose (DRBD 9).
+    pub is_client: Option<bool>,
+    /// Whether it has quorum (DRBD 9).
+    pub has_quorum: Option<bool>,
+    /// Whether somebody has it open (DRBD 9).
+    pub is_open: Option<bool>,
+    /// The disk below.
+    pub backing: Option<String>,
+    /// Its size in KiB.
+    pub size: Option<u64>,
+    /// Read from the local disk, in KiB. 8.4 counts sectors in 32 bits, so it begins again at 2 TiB.
+    pub read: Option<u64>,
+    /// Written to the local disk, in KiB; as `read`.
+    pub written: Option<u64>,
+    /// Requests of applications that are not completed yet.
+    pub pending: Option<u64>,
+    /// Whether updates of the activity log are suspended.
+    pub is_al_suspended: Option<bool>,
+}
+
+/// A connection to one peer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Connection {
+    /// The name of the peer; 8.4 does not tell.
+    pub peer: Option<String>,
+    /// The node id of the peer (DRBD 9).
+    pub peer_node_id: Option<u32>,
+    /// Its state.
+    pub state: Option<ConnectionState>,
+    /// The role of the peer.
+    pub peer_role: Option<Role>,
+    /// Whether the network does not take what is written.
+    pub is_congested: Option<bool>,
+    /// The peer's side of each volume.
+    pub peer_devices: Vec<PeerDevice>,
+}
+
+/// A volume as it is on a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PeerDevice {
+    /// The number of the volume.
+    pub volume: u32,
+    /// What the two are doing.
+    pub replication: Option<Replication>,
+    /// The peer's disk.
+    pub disk: Option<DiskState>,
+    /// Whether the peer is without a disk on purpose (DRBD 9).
+    pub is_client: Option<bool>,
+    /// Whether a resync is paused, and by whom: a list of user, peer, dependency; empty when it is not.
+    pub paused_by: Vec<String>,
+    /// Known to differ, in KiB.
+    pub out_of_sync: Option<u64>,
+    /// Sent and received, in KiB; 8.4: see [`Device::read`].
+    pub sent: Option<u64>,
+    /// As `sent`.
+    pub received: Option<u64>,
+    /// How far a resync or a verify is.
+    pub progress: Option<Progress>,
+}
+
+/// How far a resync or a verify is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Thousandths that are done.
+    pub permille: Option<u16>,
+    /// What is left at the present speed; `None` when there is no telling.
+    pub left: Option<Duration>,
+    /// KiB a second, lately.
+    pub speed: Option<u64>,
+    /// Whether nothing has moved for three minutes.
+    pub is_stalled: bool,
+}
+
+impl Resource {
+    /// The peer's side of a volume, over each connection.
+    pub fn peers_of(&self, volume: u32) -> impl Iterator<Item = (&Connection, &PeerDevice)> {
+        self.connections.iter().flat_map(|c| c.peer_devices.iter().map(move |p| (c, p))).filter(move |(_, p)| p.volume == volume)
+    }
+
+    /// Every peer's side of every volume.
+    pub fn peer_devices(&self) -> impl Iterator<Item = (&Connection, &PeerDevice)> {
+        self.connections.iter().flat_map(|c| c.peer_devices.iter().map(move |p| (c, p)))
+    }
+
+    /// Whether it is Primary here.
+    #[must_use]
+    pub fn is_primary(&self) -> bool {
+        self.role == Some(Role::Primary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_as_it_is_written() {
+        for state in DiskState::ALL {
+            assert_eq!(DiskState::parse(state.word()), Some(*state));
+        }
+        assert_eq!(Replication::parse("WFSyncUUID"), Some(Replication::WFSyncUUID));
+        assert_eq!(ConnectionState::parse("connected"), None);
+        assert!(DiskState::Outdated > DiskState::Inconsistent && DiskState::UpToDate > DiskState::Consistent);
+    }
+}
