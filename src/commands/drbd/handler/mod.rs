@@ -5,7 +5,9 @@
 //! good, and every later command with it. `tests/layering.rs` holds that.
 
 mod audit;
+mod before_resync;
 mod call;
+mod resync_log;
 mod split_brain;
 mod watch;
 
@@ -22,7 +24,8 @@ use crate::kernel::attr::Root;
 use crate::ocf::env::Env;
 
 /// Every handler there is.
-pub static ALL: &[Handler] = &[split_brain::INITIAL, split_brain::SPLIT_BRAIN, split_brain::OUT_OF_SYNC];
+pub static ALL: &[Handler] =
+    &[before_resync::BEFORE, before_resync::AFTER, split_brain::INITIAL, split_brain::SPLIT_BRAIN, split_brain::OUT_OF_SYNC];
 
 /// What the module calls its helper with and nothing is done for here, with success.
 const IDLE: &[&str] = &["before-resync-source", "connected", "disconnected"];

@@ -7,8 +7,10 @@ mod plan;
 mod show;
 mod storage;
 
-pub use group::{Group, Kind, Label, stamp};
-pub use make::{Order, make, remove};
+#[cfg(test)]
+pub use group::snapshot as test_snapshot;
+pub use group::{Group, Kind, Snapshot, stamp};
+pub use make::{Order, Step, change, make, plan, remove, widen};
 pub use plan::{Call, Decision, Resync, Sight, decide};
 pub use show::{command, run};
 pub use storage::{Storage, Volume};
