@@ -13,7 +13,6 @@ use super::{Handler, Outcome, Work};
 use crate::commands::drbd::snapshots::{self, Decision, Group, Kind, Order, Resync, Sight, Storage};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
-use crate::kernel::drbd::Drbd;
 use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::kernel::kmsg;
 use crate::kernel::lvm::below::disk_below;
@@ -96,7 +95,7 @@ fn take(work: &Work) -> Result<Outcome> {
         tracing::warn!("{e}");
         String::new()
     });
-    let resource = resource(work)?;
+    let resource = work.look()?;
     let device = meant(work, &resource).context("the call does not say which volume it is about")?;
     let resync = started(&log, work.resource, device.1);
     let disks: Vec<_> = resource.devices.iter().map(|device| (device.volume, device.disk)).collect();
@@ -149,7 +148,7 @@ fn take(work: &Work) -> Result<Outcome> {
 }
 
 fn after(work: &Work) -> Result<Outcome> {
-    let resource = resource(work)?;
+    let resource = work.look()?;
     if let Some(device) = resource.devices.iter().find(|device| device.disk != Some(DiskState::UpToDate)) {
         let disk = device.disk.map_or_else(|| "unknown".to_owned(), |disk| disk.to_string());
         return Ok(Outcome::new(0, "kept", format!("volume {} is {disk}: the snapshots stay", device.volume)));
@@ -192,18 +191,6 @@ fn outlived(groups: &[Group], keep: usize) -> Vec<&Group> {
     }
     going.reverse();
     going
-}
-
-/// From `/proc/drbd` on 8.4: nothing here may wait for DRBD.
-fn resource(work: &Work) -> Result<Resource> {
-    let drbd = Drbd::open(work.root)?.context("the DRBD module is not loaded")?;
-    let hint: Vec<_> = if work.call.volumes.len() == work.call.minors.len() {
-        work.call.volumes.iter().copied().zip(work.call.minors.iter().copied()).collect()
-    } else {
-        Vec::new()
-    };
-    let found = drbd.resource(work.resource, &hint, work.deadline)?;
-    found.with_context(|| format!("the kernel has no resource {}", work.resource))
 }
 
 /// The volume that the module means, with its minor. What drbdadm of 9 passes are lists: then it is one that is about to be a target.
