@@ -1,6 +1,8 @@
 //! `ocf-san drbd …`: the kernel's handlers, and what an operator asks about DRBD.
 
 pub mod handler;
+mod snapshots;
+mod volumes;
 
 use anyhow::{Result, bail};
 use clap::{ArgMatches, Command};
@@ -16,6 +18,7 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(handler::command())
+        .subcommand(snapshots::command())
 }
 
 /// Does what was asked for below `drbd`. Returns the exit code.
@@ -25,6 +28,7 @@ pub fn command() -> Command {
 pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> Result<u8> {
     match matches.subcommand() {
         Some(("handler", sub)) => Ok(handler::run(root, env, sub)),
+        Some(("snapshots", sub)) => snapshots::run(root, sub),
         _ => bail!("no such command"),
     }
 }
