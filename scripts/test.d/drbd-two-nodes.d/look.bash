@@ -23,15 +23,15 @@ seen_by_pacemaker() { # NODE CODE REASON-PATTERN
         grep "rc-code=\"$2\"" | grep -Ei "exit-reason=\"[^\"]*($3)"
 }
 
-# The agent by hand: what it says, then its code. As Pacemaker would call it, but for the feature set, without which it writes no score.
+# The agent by hand: what it says, then its code. As Pacemaker would call it; ours but for the feature set, without which it writes no score.
 by_hand() { # NODE ACTION [VARIABLE=VALUE...]
-    local node=$1 action=$2 agent=san/DRBD-helper
+    local node=$1 action=$2 agent=san/DRBD-helper feature=
     shift 2
-    [ "$contestant" = ours ] || agent=linbit/drbd
+    [ "$contestant" = ours ] || agent=linbit/drbd feature=OCF_RESKEY_crm_feature_set=3.16.2
     on "$node" "OCF_ROOT=/usr/lib/ocf OCF_RESOURCE_INSTANCE=p_drbd OCF_RESOURCE_PROVIDER=${agent%/*} OCF_RESOURCE_TYPE=${agent#*/} \
         OCF_RESKEY_drbd_resource=r0 ${parameters[*]/#/OCF_RESKEY_} OCF_RESKEY_CRM_meta_timeout=20000 OCF_RESKEY_CRM_meta_clone_max=2 \
         OCF_RESKEY_CRM_meta_clone_node_max=1 OCF_RESKEY_CRM_meta_master_max=1 OCF_RESKEY_CRM_meta_promoted_max=1 \
-        OCF_RESKEY_CRM_meta_notify=true $* /usr/lib/ocf/resource.d/$agent $action 2>&1; echo code \$?"
+        OCF_RESKEY_CRM_meta_notify=true $feature $* /usr/lib/ocf/resource.d/$agent $action 2>&1; echo code \$?"
 }
 # It answers with this code, and with a reason like this if one is asked for.
 answers() { # NODE ACTION CODE REASON-PATTERN [VARIABLE=VALUE...]
@@ -40,7 +40,7 @@ answers() { # NODE ACTION CODE REASON-PATTERN [VARIABLE=VALUE...]
     grep -qx "code $3" "$work/said" || return 1
     [ -z "$4" ] || grep -Eiq "^ocf-exit-reason:.*($4)" "$work/said"
 }
-reason() { sed -n 's/^ocf-exit-reason://p' "$work/said"; }
+reason() { sed -n 's/^ocf-exit-reason://p' "$work/said" 2>/dev/null; }
 
 # --- the writer ------------------------------------------------------------------------------
 

@@ -9,18 +9,18 @@ play_power_cut() {
     since=$SECONDS
     end_writer_of_the_dead
     expect both "promoted on $other" wait_for 150 is_promoted_on "$other" "$other"
-    answer "promoted after $((SECONDS - since)) s"
+    answer both "promoted after $((SECONDS - since)) s"
     active=$other other=$dead
     expect both 'writes go on there' start_writer "$active"
-    answer "writes after $((SECONDS - since)) s"
+    answer both "writes after $((SECONDS - since)) s"
     expect both "a constraint keeps $dead from being promoted" constraint
     end_writer "$active"
     expect both 'nothing acknowledged is lost' nothing_lost "$active"
-    answer "$(cut -d: -f1 "$work/verified")"
+    answer both "$(cut -d: -f1 "$work/verified")"
     since=$SECONDS
     return_of "$dead" || die "$dead does not come back"
     expect both "$dead is a sound second side again" wait_for 120 is_sound
-    answer "sound $((SECONDS - since)) s after it was switched on"
+    answer both "sound $((SECONDS - since)) s after it was switched on"
     expect both "$active is still promoted" [ "$active" != "$dead" ]
 }
 

@@ -12,7 +12,7 @@ play_resync() {
     heal
     wait_for 60 drbd_is "$other" 'cs:SyncTarget .*ds:Inconsistent' || die 'no resync'
     expect ours 'a monitor of the target is degraded and says how far it is' answers "$other" monitor 190 '[0-9]+([.][0-9])? ?%|per cent'
-    answer "$(reason)"
+    answer ours "$(reason)"
     expect peer 'a monitor of the target says nothing' answers "$other" monitor 0 ''
     scripts/lab cut "$other"
     expect both "$active stays promoted" is_promoted_on "$active"
@@ -20,9 +20,9 @@ play_resync() {
     expect both 'the target comes back inconsistent, and the resync goes on' wait_for 90 drbd_is "$other" 'cs:SyncTarget ro:Secondary/Primary ds:Inconsistent'
     expect both "$active is still promoted" is_promoted_on "$active"
     expect ours 'a monitor of the target is degraded and says how far it is' answers "$other" monitor 190 '[0-9]+([.][0-9])? ?%|per cent'
-    answer "then $(reason)"
+    answer ours "then $(reason)"
     expect both 'the target has no score of a side that is up to date' wait_for 40 score_is_low "$other"
-    answer "score $(score_of "$other")"
+    answer both "score $(score_of "$other")"
     settings rate=80M || die 'no quick resync'
     expect both 'it comes to its end' wait_for 120 in_sync
     expect both 'nothing acknowledged is lost' nothing_lost "$active"

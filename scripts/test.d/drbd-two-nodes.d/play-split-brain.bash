@@ -6,7 +6,7 @@ play_split_brain() {
     make_split_brain
     expect both 'the two sides do not talk to each other' wait_for 30 split
     expect ours "a monitor of $active says it" wait_for 20 answers "$active" monitor 191 'split'
-    answer "$(reason)"
+    answer ours "$(reason)"
     demote_both
     "promote_in_split_brain_$contestant"
     "recovery_$contestant"
@@ -53,21 +53,21 @@ promote_in_split_brain_ours() {
     for node in node1 node2; do
         expect ours "a promote on $node is refused" answers "$node" promote 1 'split' OCF_RESKEY_CRM_meta_timeout=10000
     done
-    answer "promote: $(reason)"
+    answer ours "promote: $(reason)"
 }
 
 # The peer reconnects, drops the connection again, and takes both sides for good.
 promote_in_split_brain_peer() {
     allow_promotion
     expect peer 'a side is promoted although they differ' wait_for 90 somewhere_promoted
-    answer "promoted on $(promoted_on node1), scores $(score_of node1) and $(score_of node2)"
+    answer both "promoted on $(promoted_on node1), scores $(score_of node1) and $(score_of node2)"
     local begun_on next
     begun_on=$(promoted_on node1)
     next=node1
     [ "$begun_on" != node1 ] || next=node2
     limit=60 on node1 "crm_resource --move --promoted --resource p_drbd-clone --node $next" >/dev/null 2>&1
     expect peer 'and the other one when it is moved there' wait_for 90 is_promoted_on "$next"
-    answer "then on $next"
+    answer both "then on $next"
     on node1 crm_resource --clear --resource p_drbd-clone >/dev/null 2>&1
     expect peer 'still apart' split
 }
@@ -77,7 +77,7 @@ recovery_ours() {
     local node
     for node in "$active" "$other"; do
         expect ours "a report on $node" report_names "$node"
-        answer "report on $node: $divergence KiB"
+        answer ours "report on $node: $divergence KiB"
     done
     expect ours "$other, whose writes are thrown away" on "$other" ocf-san drbd recover r0 --victim --yes
     expect ours "$active, which is kept" on "$active" ocf-san drbd recover r0 --survivor --yes

@@ -6,7 +6,7 @@ move_over() { # SENTENCE
     local since=$SECONDS from=$active
     limit=60 on "$other" crm_resource --move --promoted --resource p_drbd-clone --node "$other" >/dev/null 2>&1
     expect both "$1: promoted on $other" wait_for 120 is_promoted_on "$other"
-    answer "$1 $((SECONDS - since)) s"
+    answer both "$1 $((SECONDS - since)) s"
     active=$other other=$from
     expect both "$1: $from is unpromoted, with its disk up to date" wait_for 60 in_sync
     on "$active" crm_resource --clear --resource p_drbd-clone >/dev/null 2>&1
@@ -21,8 +21,8 @@ play_switch_over() {
     expect both 'and writes go on' goes_on
     end_writer "$active"
     move_over 'move'
-    expect ours 'a monitor without notifications is well' answers "$active" monitor 8 '' OCF_RESKEY_CRM_meta_notify=false
-    expect peer 'without notifications it does not work at all' answers "$active" monitor 6 '' OCF_RESKEY_CRM_meta_notify=false
+    expect ours 'a promote without notifications' answers "$active" promote 0 '' OCF_RESKEY_CRM_meta_notify=false
+    expect peer 'a promote without notifications is refused' answers "$active" promote 6 'notify' OCF_RESKEY_CRM_meta_notify=false
     if [ "$contestant" = ours ]; then
         on "$active" crm_resource --resource p_drbd-clone --meta --set-parameter notify --parameter-value false >/dev/null
         move_over 'back, without notifications'

@@ -44,7 +44,11 @@ expect() { # ours|peer|both SENTENCE COMMAND...
 }
 not() { ! "$@"; }
 
-answer() { answers+=("$*"); say "    → $*"; } # a piece of the scenario's row in the table
+answer() { # ours|peer|both TEXT: a piece of the scenario's row in the table
+    [ "$1" = both ] || [ "$1" = "$contestant" ] || return 0
+    answers+=("$2")
+    say "    → $2"
+}
 
 begin() { # PLAY
     play=$1 answers=() begun=$SECONDS
