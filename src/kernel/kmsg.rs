@@ -1,7 +1,10 @@
-//! The kernel log: what survives a reboot by sysrq, in a crash dump and in pstore.
+//! The kernel log: what survives a reboot by sysrq, in a crash dump and in pstore; and what the kernel has said.
+#![allow(unsafe_code)]
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
+
+use nix::errno::Errno;
 
 use super::attr::Root;
 use super::error::{KernelError, Result};
@@ -39,6 +42,31 @@ impl KernelLog {
     fn put(&self, level: u8, record: &str) {
         let _ = (&self.0).write_all(format!("<{level}>ocf-san: {record}\n").as_bytes());
     }
+}
+
+/// What the kernel has said and still remembers, oldest first. By syslog(2), which takes two calls whatever there is to read, where
+/// `/dev/kmsg` takes one for each record. Below a fake root it is the file that collects the records.
+///
+/// # Errors
+/// Not root, or `kernel.dmesg_restrict` and no right to read it.
+pub fn read(root: &Root) -> Result<String> {
+    if root.is_fake() {
+        return root.dir("/dev").read_opt("kmsg").map(Option::unwrap_or_default);
+    }
+    all_records().map_err(|e| KernelError::new("read", KMSG, e))
+}
+
+/// `SYSLOG_ACTION_SIZE_BUFFER` and `SYSLOG_ACTION_READ_ALL` (syslog(2)).
+fn all_records() -> io::Result<String> {
+    const SIZE_BUFFER: libc::c_int = 10;
+    const READ_ALL: libc::c_int = 3;
+    // SAFETY: this action takes no buffer.
+    let size = Errno::result(unsafe { libc::klogctl(SIZE_BUFFER, std::ptr::null_mut(), 0) })?;
+    let mut text = vec![0_u8; usize::try_from(size).unwrap_or(0)];
+    // SAFETY: the buffer is `size` bytes long and outlives the call, which writes no more than that.
+    let read = Errno::result(unsafe { libc::klogctl(READ_ALL, text.as_mut_ptr().cast(), size) })?;
+    text.truncate(usize::try_from(read).unwrap_or(0));
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A file of the kernel that is only written to. Below a fake root it collects what is written.
