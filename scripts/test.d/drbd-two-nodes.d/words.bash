@@ -13,9 +13,10 @@ both() { # COMMAND...: on both nodes at once
     return "$code"
 }
 
-# Until a command succeeds; false when it does not within the time. Sets $waited, in seconds.
+# Until a command succeeds; false when it does not within the time, or three times that, because the machine may be busy with other
+# tests. Sets $waited, in seconds.
 wait_for() { # SECONDS COMMAND...
-    local since=$SECONDS end=$((SECONDS + $1))
+    local since=$SECONDS end=$((SECONDS + 3 * $1))
     shift
     until "$@" >/dev/null 2>&1; do
         if [ "$SECONDS" -ge "$end" ]; then
