@@ -9,7 +9,7 @@ pub mod vip;
 use crate::ocf::spec::AgentSpec;
 
 /// Every agent there is.
-pub static ALL: &[&AgentSpec] = &[&lio::LIO, &vip::VIP, &clvm::CLVM];
+pub static ALL: &[&AgentSpec] = &[&lio::LIO, &vip::VIP, &drbd_helper::DRBD_HELPER, &clvm::CLVM];
 
 /// The agent of exactly this name.
 #[must_use]

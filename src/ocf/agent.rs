@@ -138,6 +138,14 @@ pub trait Agent {
     /// Something is still there.
     fn stop(&self, cx: &Context) -> Result<(), OcfError>;
 
+    /// What there is to do for a stop that finds nothing of it: such as what it has left elsewhere.
+    ///
+    /// # Errors
+    /// Are logged and nothing else: it does not run.
+    fn stop_again(&self, _cx: &Context) -> Result<(), OcfError> {
+        Ok(())
+    }
+
     /// Checks parameters beyond their syntax, and from [`Level::Config`] on this machine.
     ///
     /// # Errors

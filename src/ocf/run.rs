@@ -180,7 +180,10 @@ fn perform(spec: &AgentSpec, action: Action, params: &Params, cx: &Context) -> R
 /// A stop that can not tell what is there tries all the same.
 fn stop(agent: &dyn Agent, cx: &Context) -> Result<Answer, OcfError> {
     match agent.presence(cx) {
-        Ok(State::Stopped) => return Ok(Answer::SUCCESS),
+        Ok(State::Stopped) => {
+            let _ = agent.stop_again(cx).inspect_err(|e| tracing::warn!("stop of what does not run: {e}"));
+            return Ok(Answer::SUCCESS);
+        }
         Ok(_) => {}
         Err(e) => tracing::warn!("stop: the state can not be told: {e}"),
     }

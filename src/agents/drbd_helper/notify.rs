@@ -1,0 +1,79 @@
+//! Notifications and reloads: connect what may be connected, and say again how good this side is. All of it is done by others too, so that
+//! nothing depends on a notification.
+
+use super::attribute::Writing;
+use super::health;
+use super::observe::{is_cut, meta};
+use super::record::Record;
+use super::values::Reconnect;
+use super::{Helper, seen};
+use crate::kernel::drbd::Drbd;
+use crate::ocf::error::OcfError;
+use crate::ocf::run::Context;
+
+impl Helper {
+    /// Hears what happens to the other instances.
+    ///
+    /// # Errors
+    /// It could not be connected.
+    pub(super) fn hear(&self, cx: &Context) -> Result<(), OcfError> {
+        let name = self.name()?;
+        let (kind, operation) =
+            (meta(cx, &["notify_type"]).unwrap_or_default(), meta(cx, &["notify_operation"]).unwrap_or_default());
+        let Some(drbd) = Drbd::open(cx.root)? else { return Ok(()) };
+        let was = Record::load(cx, name);
+        let mut record = was.clone();
+        let Some(resource) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
+        let may_connect = operation == "start" && is_cut(&resource) && (!self.connects_late || resource.is_primary());
+        let mut connected = Ok(false);
+        if may_connect && !health::is_bare(&resource) {
+            let drbdadm = self.drbdadm(cx)?;
+            connected = self.connect(cx, &drbd, &drbdadm, &resource, cx.deadline.share(0.6)).map_err(|trouble| trouble.error);
+        }
+        if kind == "post" {
+            let now = if matches!(connected, Ok(true)) { seen(&drbd, name, &record, cx)? } else { Some(resource) };
+            if let Some(now) = now {
+                if is_cut(&now) && !now.is_primary() {
+                    self.outdate_if_due(cx, name, cx.deadline.share(0.5));
+                }
+                self.assess(cx, &now, &mut record, Writing::Again);
+            }
+            record.save(cx, name, &was);
+        }
+        connected.map(drop)
+    }
+
+    /// Takes over a changed configuration and changed parameters.
+    ///
+    /// # Errors
+    /// drbdadm refused.
+    pub(super) fn reload(&self, cx: &Context) -> Result<(), OcfError> {
+        let name = self.name()?;
+        let Some(drbd) = Drbd::open(cx.root)? else { return Ok(()) };
+        let was = Record::load(cx, name);
+        let mut record = was.clone();
+        let Some(resource) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
+        let is_split = self.is_split_now(cx, &resource) && self.reconnect == Reconnect::NeverSplitBrain;
+        let stays_alone = self.connects_late && !resource.is_primary();
+        let command: Option<&[&str]> = match (is_split || stays_alone, drbd.is_84()) {
+            (false, _) => Some(&["adjust"]),
+            (true, false) => Some(&["adjust", "--skip-net"]),
+            // It knows of no adjusting without connecting.
+            (true, true) => None,
+        };
+        if let Some(command) = command {
+            let drbdadm = self.drbdadm(cx)?;
+            self.wait_for_handlers(cx, cx.deadline.share(0.5)).map_err(|trouble| trouble.error)?;
+            (cx.progress)(&format!("drbdadm adjust {name}"));
+            drbdadm.run(command, name, cx.deadline).map_err(|e| self.trouble("adjust", &e).error)?;
+        } else {
+            tracing::warn!("{name} stays unconnected, so its configuration is not taken over");
+        }
+        if let Some(now) = seen(&drbd, name, &record, cx)? {
+            record.volumes = now.devices.iter().map(|device| (device.volume, device.minor)).collect();
+            self.assess(cx, &now, &mut record, Writing::Again);
+        }
+        record.save(cx, name, &was);
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! What every look at a resource comes to: the guard and the other records kept, the finding logged when it changes, the score written.
+
+use std::time::Duration;
+
+use super::Helper;
+use super::attribute::{self, Writing};
+use super::evidence;
+use super::guard::{Entry, Guard, Reason};
+use super::health::{self, Facts};
+use super::last_primary::{LastPrimary, Who, now};
+use super::record::{self, Record};
+use super::score::{self, Grounds, Score};
+use super::values::{Guarding, PeerPrimary};
+use crate::kernel::drbd::model::{DiskState, Resource, Role};
+use crate::kernel::exec::Tool;
+use crate::ocf::run::{Context, State};
+
+/// How long Pacemaker gets to say where an instance is promoted.
+const LOCATE: Duration = Duration::from_secs(5);
+
+impl Helper {
+    /// What a monitor says of the resource; the score is written, and what is to be remembered is.
+    pub(super) fn assess(&self, cx: &Context, resource: &Resource, record: &mut Record, writing: Writing) -> State {
+        let is_told = is_cut(resource) && self.guarding != Guarding::Off && evidence::of_split_brain(cx.root, resource);
+        self.remember(cx, resource, record);
+        let guard = self.guard_now(cx, resource, is_told);
+        let volumes = record.volumes.clone();
+        let facts = Facts {
+            resource,
+            guard: &guard,
+            was_told: is_told,
+            frozen_for: record.frozen_since.map_or(Duration::ZERO, record::since),
+            frozen_io: self.frozen_io,
+            volumes: &volumes,
+            two_primaries: may_be_two(cx),
+            is_unconnected: self.connects_late,
+        };
+        let finding = health::finding(&facts);
+        log_if_new(record, &finding);
+        if attribute::is_wanted(cx) {
+            let score = self.score_of(cx, &facts, record);
+            attribute::write(cx, record, score, writing);
+        }
+        self.unfence_if_due(cx, resource, record);
+        finding.state(resource.is_primary(), self.is_degraded_told)
+    }
+
+    /// Its score, to which Pacemaker's knowledge may have to be asked for.
+    fn score_of(&self, cx: &Context, facts: &Facts, record: &mut Record) -> Score {
+        let resource = facts.resource;
+        let is_heeded = self.guarding == Guarding::Enforce;
+        let has_primary_peer = resource.connections.iter().any(|peer| peer.peer_role == Some(Role::Primary));
+        if self.peer_primary == PeerPrimary::Unexpected && has_primary_peer && !resource.is_primary() {
+            record.primary_is_expected = record.primary_is_expected || knows_a_promoted_one(cx);
+        } else {
+            record.primary_is_expected = false;
+        }
+        let grounds = Grounds {
+            steps: self.steps,
+            is_guarded: is_heeded && !facts.guard.is_empty(),
+            is_split: is_heeded && health::is_split(resource, facts.guard, facts.was_told),
+            peer_primary: self.peer_primary,
+            primary_is_expected: Some(record.primary_is_expected),
+            volumes: facts.volumes,
+        };
+        score::score(resource, &grounds)
+    }
+
+    /// Keeps up what is remembered of the resource.
+    fn remember(&self, cx: &Context, resource: &Resource, record: &mut Record) {
+        let now: Vec<_> = resource.devices.iter().map(|device| (device.volume, device.minor)).collect();
+        let is_whole = resource.devices.iter().all(|device| device.disk == Some(DiskState::UpToDate));
+        // One that is being added counts from when it is up to date.
+        if record.volumes.is_empty() || (is_whole && now.len() >= record.volumes.len()) {
+            record.volumes = now;
+        }
+        record.frozen_since = if resource.suspended.is_any() { record.frozen_since.or(Some(record::now())) } else { None };
+        if !health::is_connected(resource) || self.guarding == Guarding::Off {
+            return;
+        }
+        record.was_connected = true;
+        remember_primary(cx, resource, record);
+    }
+
+    /// The guard, after what is seen now has been added to it or has cleared it.
+    pub(super) fn guard_now(&self, cx: &Context, resource: &Resource, is_told: bool) -> Guard {
+        if self.guarding == Guarding::Off {
+            return Guard::default();
+        }
+        let name = &resource.name;
+        let mut guard = Guard::load(cx.root, name).unwrap_or_else(|e| {
+            tracing::error!("the guard can not be read, and counts as one: {e}");
+            Guard { entries: vec![entry(Reason::Forced, "unreadable", &e.to_string())] }
+        });
+        let mut found = Vec::new();
+        if is_told && health::is_split(resource, &guard, true) && !guard.has(Reason::SplitBrain) {
+            found.push(entry(Reason::SplitBrain, "monitor", "the kernel or its handler has told of it"));
+        }
+        if health::has_two_primaries(resource) && may_be_two(cx) == Some(false) && !guard.has(Reason::TwoPrimaries) {
+            found.push(entry(Reason::TwoPrimaries, "monitor", "Primary here and on the peer"));
+        }
+        for new in found {
+            tracing::error!("{name} is guarded from now on: {}", new.reason);
+            if let Err(e) = Guard::add(cx.root, name, new.clone()) {
+                tracing::error!("{e}");
+            }
+            guard.entries.push(new);
+        }
+        let clears_itself = |reason| matches!(reason, Reason::SplitBrain | Reason::OlderData);
+        if guard.entries.iter().any(|entry| clears_itself(entry.reason)) && health::is_equal(resource) {
+            match Guard::clear(cx.root, name, clears_itself) {
+                Ok(_) => {
+                    tracing::info!("{name}: both sides are connected and up to date: no split brain and no older data any more");
+                    guard.entries.retain(|entry| !clears_itself(entry.reason));
+                    evidence::forget_split_brain(cx.root, resource);
+                }
+                Err(e) => tracing::warn!("{e}"),
+            }
+        }
+        guard
+    }
+}
+
+/// Writes down, when it changes, whether a connected peer is Primary.
+pub(super) fn remember_primary(cx: &Context, resource: &Resource, record: &mut Record) {
+    let primary = resource.connections.iter().find(|peer| !health::is_cut(peer) && peer.peer_role == Some(Role::Primary));
+    if resource.is_primary() || record.peer_was_primary == Some(primary.is_some()) {
+        return;
+    }
+    match primary {
+        Some(peer) => LastPrimary::now(Who::Peer, peer.peer.clone(), "seen").note(cx.root, &resource.name),
+        None if health::is_equal(resource) => {
+            if LastPrimary::load(cx.root, &resource.name).is_some_and(|last| last.who == Who::Peer) {
+                LastPrimary::now(Who::Nobody, None, "demoted").note(cx.root, &resource.name);
+            }
+        }
+        // Until the disks are equal, what the peer has as the last Primary counts.
+        None => return,
+    }
+    record.peer_was_primary = Some(primary.is_some());
+}
+
+/// The resource is gone without a stop, or is to be: its score goes too.
+pub(super) fn is_gone(cx: &Context, record: &mut Record) {
+    if record.score.as_ref().is_some_and(|last| last.value.is_some()) {
+        attribute::write(cx, record, Score::None, Writing::Again);
+    }
+    record.frozen_since = None;
+}
+
+/// An entry of the guard that is made now.
+pub(super) fn entry(reason: Reason, by: &str, detail: &str) -> Entry {
+    Entry { reason, since: now(), by: by.to_owned(), detail: detail.to_owned() }
+}
+
+/// Whether some peer is not connected.
+pub(super) fn is_cut(resource: &Resource) -> bool {
+    resource.connections.is_empty() || resource.connections.iter().any(health::is_cut)
+}
+
+/// Whether Pacemaker has more than one instance promoted; `None` without Pacemaker.
+fn may_be_two(cx: &Context) -> Option<bool> {
+    promoted_max(cx).map(|max| max > 1)
+}
+
+/// How many instances may be promoted, by its new name and its old one.
+pub(super) fn promoted_max(cx: &Context) -> Option<u32> {
+    meta(cx, &["promoted_max", "master_max"])?.trim().parse().ok()
+}
+
+/// The first of these variables that Pacemaker has set for the clone.
+pub(super) fn meta<'a>(cx: &'a Context, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| cx.env.get(&format!("OCF_RESKEY_CRM_meta_{name}")))
+}
+
+/// Whether Pacemaker knows of a promoted instance: as a notification says, or else by asking.
+fn knows_a_promoted_one(cx: &Context) -> bool {
+    let told = ["notify_promoted_uname", "notify_master_uname"].iter().find_map(|name| meta(cx, &[name]));
+    if let Some(nodes) = told {
+        return !nodes.trim().is_empty();
+    }
+    let ask = |tool: Tool| tool.ok(&["--resource", cx.env.instance(), "--locate"], cx.deadline.share(0.3).within(LOCATE));
+    match Tool::find(cx.root, "crm_resource").and_then(ask) {
+        // " Promoted" since Pacemaker 2.1, " Master" before.
+        Ok(text) => text.lines().any(|line| [" Promoted", " Master"].iter().any(|role| line.trim_end().ends_with(role))),
+        Err(e) => {
+            tracing::debug!("{e}");
+            true
+        }
+    }
+}
+
+/// Logs a finding that is not what was logged last. Numbers that go up or down make none new.
+fn log_if_new(record: &mut Record, finding: &health::Finding) {
+    let key: String = finding.text().chars().filter(|c| !c.is_ascii_digit()).collect();
+    if record.finding == key {
+        return;
+    }
+    match finding {
+        health::Finding::Fine => tracing::info!("all is well again"),
+        health::Finding::Look(why) => tracing::warn!("{why}"),
+        health::Finding::Broken(why) | health::Finding::Partial(why) => tracing::error!("{why}"),
+    }
+    record.finding = key;
+}

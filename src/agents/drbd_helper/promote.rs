@@ -1,0 +1,92 @@
+//! The promotion: never against a guard, never by force, and with the last real error as its reason.
+
+use super::attribute::Writing;
+use super::health;
+use super::record::Record;
+use super::trouble::{Trouble, drbdsetup, until};
+use super::{Helper, seen};
+use crate::kernel::drbd::Drbd;
+use crate::kernel::drbd::model::{Resource, Role};
+use crate::kernel::drbd::tools::Drbdadm;
+use crate::ocf::error::{Code, OcfError};
+use crate::ocf::run::Context;
+
+impl Helper {
+    /// Makes it Primary.
+    ///
+    /// # Errors
+    /// It is not: why, and what to do.
+    pub(super) fn raise(&self, cx: &Context) -> Result<(), OcfError> {
+        let name = self.name()?;
+        let drbdadm = self.drbdadm(cx)?;
+        let drbd = self.module(cx)?;
+        let was = Record::load(cx, name);
+        let mut record = was.clone();
+        let not_there = || OcfError::new(Code::Generic, format_args!("{name} is not there: drbdadm up {name}"));
+        let resource = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
+        if health::is_connected(&resource) {
+            self.assess(cx, &resource, &mut record, Writing::IfLost);
+        }
+        self.check_guard(cx, &resource, &record)?;
+        let done = until(cx.deadline, || self.raise_once(cx, &drbd, &drbdadm, &record));
+        let now = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
+        if let Err(e) = done {
+            lower_half(cx, &now);
+            record.save(cx, name, &was);
+            return Err(e);
+        }
+        self.note_primary(cx, &now, "promoted");
+        record.peer_was_primary = None;
+        self.connect_late(cx, &drbd, &drbdadm, &now);
+        let now = seen(&drbd, name, &record, cx)?.unwrap_or(now);
+        self.assess(cx, &now, &mut record, Writing::Again);
+        record.save(cx, name, &was);
+        Ok(())
+    }
+
+    fn raise_once(&self, cx: &Context, drbd: &Drbd, drbdadm: &Drbdadm, record: &Record) -> Result<(), Trouble> {
+        let name = self.name()?;
+        self.wait_for_handlers(cx, cx.deadline.share(0.3))?;
+        (cx.progress)(&format!("drbdadm primary {name}"));
+        let Err(failure) = drbdadm.run(&["primary"], name, cx.deadline) else { return Ok(()) };
+        let trouble = self.trouble("primary", &failure);
+        let Some(refusal) = failure.refusal() else { return Err(trouble) };
+        if refusal.needs_data() {
+            return Err(Trouble::last(format_args!(
+                "{name} has no up to date data to be promoted on: {refusal}: connect the peer"
+            )));
+        }
+        let peer = seen(drbd, name, record, cx)?.filter(has_primary_peer);
+        if refusal.peer_is_primary() && self.fails_early && peer.is_some() {
+            return Err(Trouble::last(format_args!("{name}: the peer is Primary: {refusal}")));
+        }
+        Err(trouble)
+    }
+
+    /// What a start was told to leave unconnected.
+    fn connect_late(&self, cx: &Context, drbd: &Drbd, drbdadm: &Drbdadm, now: &Resource) {
+        if self.connects_late && health::stands_alone(now) {
+            if let Err(e) = self.connect(cx, drbd, drbdadm, now, cx.deadline.share(0.5)) {
+                tracing::warn!("{}", e.error);
+            }
+        }
+    }
+}
+
+/// 8.4 promotes each volume by itself: of a promotion that fails, some may be Primary.
+fn lower_half(cx: &Context, now: &Resource) {
+    if !now.is_primary() {
+        return;
+    }
+    let Ok(tool) = drbdsetup(cx) else { return };
+    for device in &now.devices {
+        if let Err(e) = tool.secondary(&device.minor.to_string(), cx.deadline) {
+            tracing::debug!("{e}");
+        }
+    }
+}
+
+/// Whether a connected peer is Primary.
+fn has_primary_peer(resource: &Resource) -> bool {
+    resource.connections.iter().any(|peer| !health::is_cut(peer) && peer.peer_role == Some(Role::Primary))
+}

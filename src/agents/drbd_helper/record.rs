@@ -1,0 +1,93 @@
+//! What an instance knows of itself until its stop or a reboot: one small file, read by each monitor and written when something changes.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::task;
+use crate::ocf::run::Context;
+use crate::ocf::state_file::{StateFile, file_name};
+
+/// The state of an instance. An older version may have written it: what is missing has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is remembered by itself")]
+pub struct Record {
+    /// The volumes in use and their minors, as far as a start or a monitor has seen them whole.
+    pub volumes: Vec<(u32, u32)>,
+    /// Whether a start came to its end, and no stop has since.
+    pub is_started: bool,
+    /// When that was, in clock ticks since boot.
+    pub started: u64,
+    /// Whether a peer has been connected since.
+    pub was_connected: bool,
+    /// Whether the peer was Primary when last seen.
+    pub peer_was_primary: Option<bool>,
+    /// Since when I/O stands still, in clock ticks since boot.
+    pub frozen_since: Option<u64>,
+    /// The promotion score as it was last written.
+    pub score: Option<Written>,
+    /// What the log was last told of how it is; empty when all was well.
+    pub finding: String,
+    /// Whether the handler that unfences has been called since all disks are up to date.
+    pub is_unfenced: bool,
+    /// Whether Pacemaker knew of a promoted instance when a Primary peer was first seen.
+    pub primary_is_expected: bool,
+}
+
+/// A promotion score that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// The score; `None` when it was taken away.
+    pub value: Option<u32>,
+    /// When, in clock ticks since boot.
+    pub at: u64,
+    /// The process that keeps the attributes, by number and start time.
+    pub keeper: Option<(i32, u64)>,
+}
+
+fn file(cx: &Context, resource: &str) -> StateFile {
+    StateFile::new(cx, "DRBD-helper", &format!("{}.json", file_name(resource)))
+}
+
+impl Record {
+    /// What is known of the resource; nothing when there is no record, or none that can be understood.
+    #[must_use]
+    pub fn load(cx: &Context, resource: &str) -> Self {
+        let text = file(cx, resource).read().inspect_err(|e| tracing::warn!("{e}")).ok().flatten();
+        let parse = |text: String| serde_json::from_str(&text).inspect_err(|e| tracing::warn!("the record is ignored: {e}")).ok();
+        text.and_then(parse).unwrap_or_default()
+    }
+
+    /// Writes it down if it is not as it was. That this fails is logged: what is lost is found out again.
+    pub fn save(&self, cx: &Context, resource: &str, was: &Self) {
+        if self == was {
+            return;
+        }
+        let written = serde_json::to_vec(self).map(|text| file(cx, resource).write(&text));
+        match written {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!("{e}"),
+            Err(e) => tracing::warn!("{e}"),
+        }
+    }
+
+    /// Forgets it.
+    pub fn forget(cx: &Context, resource: &str) {
+        if let Err(e) = file(cx, resource).remove() {
+            tracing::warn!("{e}");
+        }
+    }
+}
+
+/// Now, in clock ticks since boot.
+#[must_use]
+pub fn now() -> u64 {
+    task::now_in_ticks().unwrap_or(0)
+}
+
+/// How long ago that was.
+#[must_use]
+pub fn since(moment: u64) -> Duration {
+    Duration::from_millis(now().saturating_sub(moment) * 10)
+}
