@@ -15,9 +15,12 @@ use super::exec::Tool;
 use crate::deadline::Deadline;
 
 pub mod events2;
+pub mod generation;
 pub mod json;
+pub mod kernel_log;
 pub mod model;
 pub mod names;
+pub mod netlink;
 pub mod proc_drbd;
 pub mod resource84;
 pub mod version;
