@@ -18,7 +18,9 @@ fn advice(reason: Reason) -> &'static str {
         Reason::VerifyDifferences => "resync the blocks that differ: drbdadm disconnect RES; drbdadm connect RES",
         Reason::IoError => "replace or check the disk, then attach it: drbdadm attach RES",
         Reason::Forced => "compare with what the other node has: ocf-san drbd report RES",
-        Reason::OlderData => "let this side be brought up to date by the other one, which may have newer data: drbdadm connect RES",
+        Reason::OlderData => {
+            "let this side be brought up to date by the other one, which may have newer data: drbdadm connect RES"
+        }
         Reason::TwoPrimaries => "find out which node was written to: ocf-san drbd report RES",
     }
 }
@@ -31,14 +33,8 @@ fn name(reason: Reason) -> String {
     serde_json::to_value(reason).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-const ALL: [Reason; 6] = [
-    Reason::SplitBrain,
-    Reason::VerifyDifferences,
-    Reason::IoError,
-    Reason::Forced,
-    Reason::OlderData,
-    Reason::TwoPrimaries,
-];
+const ALL: [Reason; 6] =
+    [Reason::SplitBrain, Reason::VerifyDifferences, Reason::IoError, Reason::Forced, Reason::OlderData, Reason::TwoPrimaries];
 
 fn names() -> Vec<String> {
     ALL.into_iter().map(name).collect()
@@ -119,7 +115,10 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
     };
     let standing: Vec<Reason> = guard.entries.iter().map(|entry| entry.reason).filter(|reason| is_meant(*reason)).collect();
     if standing.is_empty() {
-        return Ok(format!("{resource}: {}\n", only.map_or("no guard".to_owned(), |reason| format!("no guard for {}", name(reason)))));
+        return Ok(format!(
+            "{resource}: {}\n",
+            only.map_or("no guard".to_owned(), |reason| format!("no guard for {}", name(reason)))
+        ));
     }
     if !is_checked {
         bail!(
@@ -144,7 +143,8 @@ mod tests {
         let keep = tempfile::tempdir().unwrap();
         let root = Root::fake(keep.path());
         for reason in reasons {
-            let entry = Entry { reason: *reason, since: "2026-01-31T12:00:00Z".into(), by: "monitor".into(), detail: String::new() };
+            let entry =
+                Entry { reason: *reason, since: "2026-01-31T12:00:00Z".into(), by: "monitor".into(), detail: String::new() };
             Guard::add(&root, "r0", entry).unwrap();
         }
         (keep, root)

@@ -1,7 +1,10 @@
 //! `ocf-san drbd …`: the kernel's handlers, and what an operator asks about DRBD.
 
+mod evidence;
+mod guard;
 pub mod handler;
 mod snapshots;
+mod status;
 mod volumes;
 
 use anyhow::{Result, bail};
@@ -18,6 +21,8 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(handler::command())
+        .subcommand(status::command())
+        .subcommand(guard::command())
         .subcommand(snapshots::command())
 }
 
@@ -28,6 +33,8 @@ pub fn command() -> Command {
 pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> Result<u8> {
     match matches.subcommand() {
         Some(("handler", sub)) => Ok(handler::run(root, env, sub)),
+        Some(("status", sub)) => status::run(root, sub),
+        Some(("guard", sub)) => guard::run(root, sub),
         Some(("snapshots", sub)) => snapshots::run(root, sub),
         _ => bail!("no such command"),
     }

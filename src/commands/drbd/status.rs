@@ -277,7 +277,11 @@ mod tests {
         assert_eq!(value["connections"][0]["peer_devices"][1].get("percent-resync-done"), None);
         assert_eq!(value["suspended"], false);
         let alone = Resource {
-            connections: vec![Connection { state: Some(ConnectionState::StandAlone), peer_devices: vec![PeerDevice::default()], ..Connection::default() }],
+            connections: vec![Connection {
+                state: Some(ConnectionState::StandAlone),
+                peer_devices: vec![PeerDevice::default()],
+                ..Connection::default()
+            }],
             suspended: Suspension { untold: true, ..Suspension::default() },
             ..resource()
         };

@@ -60,7 +60,11 @@ impl Lvm {
     /// It is not installed.
     pub fn find(root: &Root) -> Result<Self> {
         // Of the descriptors that a worker keeps open it would complain.
-        Ok(Self { tool: Tool::find(root, "lvm")?.env("LVM_SUPPRESS_FD_WARNINGS", "1"), devices: Vec::new(), is_blind_to_drbd: false })
+        Ok(Self {
+            tool: Tool::find(root, "lvm")?.env("LVM_SUPPRESS_FD_WARNINGS", "1"),
+            devices: Vec::new(),
+            is_blind_to_drbd: false,
+        })
     }
 
     /// The same, blind to every other device than these, if there are any: what is dead elsewhere then does not hold it up.

@@ -271,7 +271,8 @@ mod tests {
     #[test]
     fn a_thick_snapshot_has_a_size_and_a_thin_one_none() {
         let vg = VgName::parse("vg1").unwrap();
-        let thick = NewSnapshot { origin: "a".into(), name: "a-s".into(), size: Some(8 << 20), tags: vec!["t".into(), "u=1".into()] };
+        let thick =
+            NewSnapshot { origin: "a".into(), name: "a-s".into(), size: Some(8 << 20), tags: vec!["t".into(), "u=1".into()] };
         assert_eq!(
             thick.command(&vg).join(" "),
             "lvcreate --yes --snapshot --name a-s --size 8388608b --addtag t --addtag u=1 vg1/a"

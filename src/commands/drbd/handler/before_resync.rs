@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, value_parser};
 
 use super::resync_log::{generation, started};
 use super::watch::{now, state_dir};
@@ -141,7 +141,8 @@ fn take(work: &Work) -> Result<Outcome> {
             snapshots::make(work.root, &storage, &steps, work.deadline)?;
             let group = snapshots::stamp(&order.time);
             remember(work.root, work.resource, &snapshots::Call { group: group.clone(), resync, called: vec![device.0] })?;
-            let others = if others.is_empty() { String::new() } else { format!("; no logical volume below: {}", others.join(", ")) };
+            let others =
+                if others.is_empty() { String::new() } else { format!("; no logical volume below: {}", others.join(", ")) };
             Ok(Outcome::new(0, "made", format!("group {group} of {} snapshots{others}", steps.len())))
         }
     }

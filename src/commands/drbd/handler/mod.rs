@@ -132,6 +132,11 @@ impl Handler {
         ALL.iter().find(|handler| handler.name == name)
     }
 
+    /// The exit code for everything that goes wrong, which one of the options may set.
+    fn code_when_broken(&self, options: &ArgMatches) -> u8 {
+        before_resync::code_of_failure(options).unwrap_or(self.broken)
+    }
+
     /// Whether the call came out as one may hope.
     fn is_good(&self, code: u8) -> bool {
         self.good.contains(&code)

@@ -125,10 +125,7 @@ mod tests {
 
     #[test]
     fn the_generation_is_the_one_of_this_side() {
-        assert_eq!(
-            generation(LOG, 10).as_deref(),
-            Some("64AF5629DBCD46B2:0000000000000000:0000000000000000:0000000000000000")
-        );
+        assert_eq!(generation(LOG, 10).as_deref(), Some("64AF5629DBCD46B2:0000000000000000:0000000000000000:0000000000000000"));
         assert_eq!(generation(LOG, 1), None);
         assert_eq!(generation("<6>[ 1.0] block drbd10: self rubbish bits:0", 10), None);
     }

@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn tags_of_others_are_no_label() {
-        let without = |name: &str| -> Vec<String> { label("r0").tags().into_iter().filter(|tag| !tag.starts_with(name)).collect() };
+        let without =
+            |name: &str| -> Vec<String> { label("r0").tags().into_iter().filter(|tag| !tag.starts_with(name)).collect() };
         for needed in ["drbd-before-resync", "drbd-resource", "drbd-volume=", "drbd-group"] {
             assert_eq!(Label::of(&without(needed)), None, "{needed}");
         }
@@ -277,7 +278,10 @@ mod tests {
     fn a_group_is_good_when_it_is_whole_and_nothing_has_overflowed() {
         let both = [snapshot("g2", 1, &[0, 1]), snapshot("g2", 0, &[0, 1]), snapshot("g1", 0, &[0, 1])];
         let groups = Group::of("r0", both);
-        assert_eq!(groups.iter().map(|group| (group.id.as_str(), group.is_good())).collect::<Vec<_>>(), [("g1", false), ("g2", true)]);
+        assert_eq!(
+            groups.iter().map(|group| (group.id.as_str(), group.is_good())).collect::<Vec<_>>(),
+            [("g1", false), ("g2", true)]
+        );
         assert_eq!(groups[0].missing(), [1]);
         assert_eq!(groups[1].snapshots[0].label.volume, 0);
         let spilt = Snapshot { is_invalid: true, ..snapshot("g", 0, &[0]) };

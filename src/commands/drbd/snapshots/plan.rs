@@ -205,7 +205,10 @@ mod tests {
         assert_eq!(seen(0, Resync::Began(7), &disks, None), Decision::Make(vec![0, 1]));
         let disks = [(0, Some(Inconsistent)), (1, Some(Outdated))];
         assert!(matches!(seen(1, Resync::Began(7), &disks, Some(&open(&[0]))), Decision::Join(_)));
-        assert!(matches!(seen(1, Resync::Began(7), &[(0, Some(Outdated)), (1, Some(Outdated))], Some(&open(&[0]))), Decision::Join(_)));
+        assert!(matches!(
+            seen(1, Resync::Began(7), &[(0, Some(Outdated)), (1, Some(Outdated))], Some(&open(&[0]))),
+            Decision::Join(_)
+        ));
     }
 
     #[test]
@@ -216,14 +219,21 @@ mod tests {
         }
         let whole = [(0, Some(Outdated)), (1, Some(Outdated))];
         assert_eq!(seen(0, Resync::Began(9), &whole, Some(&open(&[0]))), Decision::Make(vec![0, 1]));
-        assert_eq!(seen(1, Resync::Began(9), &whole, Some(&open(&[0]))), Decision::Make(vec![0, 1]), "not called, but another resync");
+        assert_eq!(
+            seen(1, Resync::Began(9), &whole, Some(&open(&[0]))),
+            Decision::Make(vec![0, 1]),
+            "not called, but another resync"
+        );
         assert_eq!(seen(0, Resync::Began(7), &whole, Some(&open(&[0]))), Decision::Make(vec![0, 1]), "called twice");
     }
 
     #[test]
     fn what_is_not_worth_going_back_to_is_left_out() {
         assert!(matches!(seen(0, Resync::Began(7), &[(0, Some(Inconsistent)), (1, Some(Outdated))], None), Decision::Skip(_)));
-        assert_eq!(seen(1, Resync::Untold, &[(0, Some(Inconsistent)), (1, Some(Outdated)), (2, Some(Diskless))], None), Decision::Make(vec![1]));
+        assert_eq!(
+            seen(1, Resync::Untold, &[(0, Some(Inconsistent)), (1, Some(Outdated)), (2, Some(Diskless))], None),
+            Decision::Make(vec![1])
+        );
         assert!(matches!(seen(0, Resync::Grown, &[(0, Some(Outdated))], None), Decision::Skip(_)));
         assert!(matches!(seen(0, Resync::Began(1), &[(0, None)], None), Decision::Skip(_)));
     }
