@@ -111,7 +111,8 @@ fn choose<'a>(groups: &'a [Group], id: Option<&str>) -> Result<&'a Group, String
 fn unheard_of(root: &Root) -> Result<u64> {
     let text = root.dir("/proc/sys/kernel/random").read("uuid")?;
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
-    let id = u64::from_str_radix(&digits, 16).with_context(|| format!("{text:?} is no UUID"))?;
+    let id = u64::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 16);
+    let id = id.with_context(|| format!("{text:?} is no UUID"))?;
     Ok((id | 1 << 62) & !1)
 }
 
