@@ -109,10 +109,10 @@ pub fn peer_device(device: &PeerDevice) -> String {
         out.push_str(if progress.is_stalled { " stalled" } else { "" });
     }
     if !device.paused_by.is_empty() {
-        out.push_str(&format!(" paused by {}", device.paused_by.join(",")));
+        let _ = write!(out, " paused by {}", device.paused_by.join(","));
     }
     if device.out_of_sync.is_some_and(|kib| kib > 0) {
-        out.push_str(&format!(" out-of-sync:{}", size(device.out_of_sync.unwrap_or(0))));
+        let _ = write!(out, " out-of-sync:{}", size(device.out_of_sync.unwrap_or(0)));
     }
     out
 }

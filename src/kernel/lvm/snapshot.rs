@@ -30,6 +30,7 @@ pub struct Space {
 
 /// A logical volume of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what lvs answers with yes or no")]
 pub struct Lv {
     /// Its name.
     pub name: String,

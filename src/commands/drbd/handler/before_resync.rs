@@ -13,7 +13,7 @@ use super::{Handler, Outcome, Work};
 use crate::commands::drbd::snapshots::{self, Decision, Group, Kind, Order, Resync, Sight, Storage};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
-use crate::kernel::drbd::model::{DiskState, Resource};
+use crate::kernel::drbd::model::{DiskState, Replication, Resource};
 use crate::kernel::kmsg;
 use crate::kernel::lvm::below::disk_below;
 use crate::ocf::state_file::file_name;
@@ -201,7 +201,7 @@ fn meant(work: &Work, resource: &Resource) -> Option<(u32, u32)> {
         _ => work.call.minors.contains(&device.minor),
     };
     let named: Vec<_> = resource.devices.iter().filter(named).collect();
-    let is_target = |volume: u32| resource.peers_of(volume).any(|(_, peer)| peer.replication.is_some_and(|r| r.is_target()));
+    let is_target = |volume: u32| resource.peers_of(volume).any(|(_, peer)| peer.replication.is_some_and(Replication::is_target));
     let device = named.iter().find(|device| is_target(device.volume)).or(named.first())?;
     Some((device.volume, device.minor))
 }

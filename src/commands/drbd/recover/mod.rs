@@ -31,6 +31,8 @@ const HANDLER: Duration = Duration::from_secs(60);
 /// How long a connection that was just asked for may look as if nobody had.
 const SETTLES: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_secs(1);
+/// How often a resync that goes on is told of.
+const SAYS: Duration = Duration::from_secs(10);
 
 /// The kernel's codes for "there is no such connection" and "state is that already".
 const NOT_CONNECTED: &[i32] = &[162, 126, 127];
@@ -89,7 +91,7 @@ pub fn run(root: &Root, matches: &ArgMatches) -> Result<u8> {
             if plan == Plan::GiveUp && !matches.get_flag("no-snapshot") {
                 steps.extend(task.snapshot(&storage, &known)?);
             }
-            let changes = task.changes(&plan);
+            let changes = Task::changes(&plan);
             let ground = Ground { root, resource: task.resource, storage: &storage };
             put(&match plan {
                 Plan::GiveUp => format!("What {victim}, this node, has written since the two parted is discarded:\n"),
@@ -182,7 +184,7 @@ impl Task<'_> {
             .collect())
     }
 
-    fn changes(&self, plan: &Plan) -> Vec<Step> {
+    fn changes(plan: &Plan) -> Vec<Step> {
         let connect = |words: Vec<&'static str>, why: &str| Step::new(why, Act::Drbdadm(words, &[]));
         if *plan == Plan::Keep {
             return vec![connect(vec!["connect"], "wait for the victim, which discards its data")];
@@ -203,7 +205,7 @@ impl Task<'_> {
 
     fn watch(&self, other: &str, limit: Duration) -> Result<()> {
         let (end, settled) = (Deadline::after(limit), Deadline::after(SETTLES));
-        let mut said = String::new();
+        let (mut said, mut doing, mut next) = (String::new(), String::new(), end);
         loop {
             let drbd = Drbd::open(self.root)?.context("the DRBD module is not loaded any more")?;
             let state = drbd.resource(self.resource, &[], Deadline::after(LOOK))?;
@@ -218,10 +220,11 @@ impl Task<'_> {
                     self.victim
                 );
             }
-            // The last digits change all the time.
-            if text != said {
+            // Digits change all the time.
+            let words: String = text.chars().filter(|c| !c.is_ascii_digit()).collect();
+            if words != doing || (text != said && next.is_past()) {
                 put(&format!("{text}\n"))?;
-                said = text;
+                (said, doing, next) = (text, words, Deadline::after(SAYS));
             }
             if end.is_past() {
                 bail!("{}: not done yet, and it goes on: run the same again to go on watching", self.resource);
@@ -281,10 +284,7 @@ mod tests {
 
     #[test]
     fn the_victim_never_forces_anything_and_the_survivor_only_connects() {
-        let keep = tempfile::tempdir().unwrap();
-        let root = Root::fake(keep.path());
-        let task = Task { root: &root, resource: "r0", victim: "node2", here: "node2".into() };
-        let typed = |plan| task.changes(&plan).iter().map(|step| step.command("r0")).collect::<Vec<_>>();
+        let typed = |plan| Task::changes(&plan).iter().map(|step| step.command("r0")).collect::<Vec<_>>();
         assert_eq!(
             typed(Plan::GiveUp),
             ["drbdadm secondary r0", "drbdadm disconnect r0", "drbdadm connect --discard-my-data r0"]

@@ -122,8 +122,8 @@ pub fn remove(root: &Root, storage: &Storage, group: &Group, deadline: Deadline)
 pub fn widen(root: &Root, storage: &Storage, group: &Group, volume: u32, changes: u64, deadline: Deadline) -> Result<bool> {
     let Some(snapshot) = group.snapshots.iter().find(|s| s.label.volume == volume && !s.is_thin) else { return Ok(false) };
     let Some((held, _, want)) = storage.want(volume, changes) else { return Ok(false) };
-    let room = held.space.free + snapshot.size;
-    let size = sizes(&[want], room, held.space.extent_size).map_err(|why| anyhow!("{}: {why}", held.name))?;
+    let space = held.space.free + snapshot.size;
+    let size = sizes(&[want], space, held.space.extent_size).map_err(|why| anyhow!("{}: {why}", held.name))?;
     let Some(size) = size.into_iter().flatten().next().filter(|size| *size > snapshot.size) else { return Ok(false) };
     change(root, held, "extend a snapshot in", &extension(&snapshot.vg, &snapshot.name, size), deadline)?;
     Ok(true)

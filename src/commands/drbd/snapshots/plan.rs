@@ -30,15 +30,12 @@ pub fn sizes(wants: &[Want], free: u64, extent: u64) -> Result<Vec<Option<u64>>,
     let mut pools: Vec<(&str, u64)> = Vec::new();
     for want in wants {
         let Some((pool, free)) = &want.pool else { continue };
-        let needed = match pools.iter_mut().find(|(name, _)| name == pool) {
-            Some((_, sum)) => {
-                *sum += with_exceptions(want.changes);
-                *sum
-            }
-            None => {
-                pools.push((pool, with_exceptions(want.changes)));
-                with_exceptions(want.changes)
-            }
+        let needed = if let Some((_, sum)) = pools.iter_mut().find(|(name, _)| name == pool) {
+            *sum += with_exceptions(want.changes);
+            *sum
+        } else {
+            pools.push((pool, with_exceptions(want.changes)));
+            with_exceptions(want.changes)
         };
         // A pool that runs full fails the writes of DRBD itself: worse than no snapshot.
         if needed > *free {
