@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     }
     match args.get(1) {
         Some(name) if by_name(name).is_some() => agent(name, args.get(2), &env),
-        _ => ExitCode::from(commands::run(&Root::host(), &args).unwrap_or_else(|e| {
+        _ => ExitCode::from(commands::run(&Root::host(), &env, &args).unwrap_or_else(|e| {
             complain(&e);
             1
         })),

@@ -117,6 +117,18 @@ fn only_exec_starts_a_program() {
     }
 }
 
+/// A change that waits for the call which runs the handler waits for good (DRBD 8.4).
+#[test]
+fn a_handler_knows_only_the_reading_side_of_drbd() {
+    let changes = pattern(r"\bdrbd::(?:tools|netlink)\b|\bdrbd::\{[^;]*\b(?:tools|netlink)\b|\bDrbd(?:adm|setup)\b");
+    let handlers: Vec<_> = sources().into_iter().filter(|(file, _)| file.starts_with("commands/drbd/handler/")).collect();
+    assert!(!handlers.is_empty());
+    for (file, text) in handlers {
+        assert!(!changes.is_match(&code(&text)), "{file}: records an intent for the agent instead");
+    }
+    assert!(changes.is_match("use crate::kernel::drbd::{model, tools::Drbdadm};"));
+}
+
 #[test]
 fn only_main_stands_on_the_machine_itself_and_makes_an_exit_code() {
     let main_only = pattern(r"\bRoot::host\(|\bprocess::exit\b|\bExitCode\b");

@@ -1,5 +1,6 @@
 //! For people, DRBD and monitoring systems. Never starts or stops a resource behind Pacemaker's back.
 
+pub mod drbd;
 mod help;
 mod lvm;
 
@@ -12,6 +13,7 @@ use clap::{Arg, ArgAction, Command};
 use crate::agents;
 use crate::kernel::attr::Root;
 use crate::kernel::lvm::names::VgName;
+use crate::ocf::env::Env;
 use crate::ocf::metadata;
 use crate::ocf::spec::AgentSpec;
 
@@ -21,12 +23,18 @@ pub use help::agent as help_of;
 ///
 /// # Errors
 /// What was asked for could not be done; the caller makes it 1.
-pub fn run(root: &Root, args: &[OsString]) -> Result<u8> {
+pub fn run(root: &Root, env: &Env, args: &[OsString]) -> Result<u8> {
+    if let Some(code) = drbd::handler::called_directly(root, env, args) {
+        return Ok(code);
+    }
     let name = [OsString::from("ocf-san")];
     let matches = match command().try_get_matches_from(name.iter().chain(args.iter().skip(1))) {
         Ok(matches) => matches,
         // Help and version come this way too, with code 0. That nobody reads them is no error.
         Err(e) => {
+            if let Some(code) = drbd::handler::called_wrongly(root, env, args, &e) {
+                return Ok(code);
+            }
             let _ = e.print();
             return Ok(u8::try_from(e.exit_code()).unwrap_or(1));
         }
@@ -46,6 +54,7 @@ pub fn run(root: &Root, args: &[OsString]) -> Result<u8> {
             }
             _ => anyhow::bail!("no such command"),
         },
+        Some(("drbd", sub)) => return drbd::run(root, env, sub),
         _ => anyhow::bail!("no such command"),
     };
     put(&text).context("stdout")?;
@@ -91,6 +100,7 @@ fn command() -> Command {
                         .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help("Only says what would be done")),
                 ),
         )
+        .subcommand(drbd::command())
         .subcommand(Command::new("help").about("Explains an agent and its parameters").arg(agent()))
 }
 

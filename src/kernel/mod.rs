@@ -21,3 +21,4 @@ pub mod probe_read;
 pub mod process;
 pub mod sysrq;
 pub mod task;
+pub mod xml;

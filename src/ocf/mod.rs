@@ -1,6 +1,7 @@
 //! The OCF resource agent contract (API 1.1). Knows nothing of storage.
 
 pub mod agent;
+pub mod cib;
 pub mod doubt;
 pub mod env;
 pub mod error;

@@ -17,9 +17,11 @@ use crate::deadline::Deadline;
 pub mod events2;
 pub mod json;
 pub mod model;
+pub mod module;
 pub mod names;
 pub mod proc_drbd;
 pub mod resource84;
+pub mod tools;
 pub mod version;
 
 const PROC_DRBD: &str = "/proc/drbd";

@@ -1,0 +1,205 @@
+//! `ocf-san drbd handler NAME`: what the DRBD module reports and asks, while it waits. It has no time limit of its own and, for some
+//! names, acts on the exit code; so each handler ends in time and with a code that is safe, whatever happens.
+//!
+//! A handler never changes anything in DRBD: on 8.4 a change from inside of one can wait for the very call that runs the handler, for
+//! good, and every later command with it. `tests/layering.rs` holds that.
+
+mod audit;
+mod call;
+mod split_brain;
+mod watch;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde::{Deserialize, Serialize};
+
+pub use call::Call;
+
+use crate::deadline::Deadline;
+use crate::kernel::attr::Root;
+use crate::ocf::env::Env;
+
+/// Every handler there is.
+pub static ALL: &[Handler] = &[split_brain::INITIAL, split_brain::SPLIT_BRAIN, split_brain::OUT_OF_SYNC];
+
+/// What the module calls its helper with and nothing is done for here, with success.
+const IDLE: &[&str] = &["before-resync-source", "connected", "disconnected"];
+
+/// Variables of which the module always sets one for a helper.
+const FROM_THE_MODULE: &[&str] = &["DRBD_PEER_AF", "DRBD_PEER_ADDRESS", "DRBD_MINOR", "DRBD_BACKING_DEV", "DRBD_CSTATE"];
+
+/// A handler, as data.
+#[derive(Debug)]
+pub struct Handler {
+    /// As the module calls it.
+    pub name: &'static str,
+    /// For its help.
+    pub about: &'static str,
+    /// How long it may take in all where `--timeout` does not say otherwise.
+    pub limit: Duration,
+    /// The exit code for everything that goes wrong: an error, a panic, no time left.
+    pub broken: u8,
+    /// The exit codes that one may hope for; with any other the line is a warning.
+    pub good: &'static [u8],
+    /// Adds its own options to those that all have.
+    pub options: fn(Command) -> Command,
+    /// What it does. An error becomes the exit code `broken`.
+    pub act: fn(&Work) -> anyhow::Result<Outcome>,
+}
+
+/// What a handler has to work with. There is nothing here that changes DRBD.
+#[derive(Debug)]
+pub struct Work<'a> {
+    /// The machine.
+    pub root: &'a Root,
+    /// The environment.
+    pub env: &'a Env,
+    /// Who calls about what.
+    pub call: &'a Call,
+    /// The resource.
+    pub resource: &'a str,
+    /// Its options.
+    pub options: &'a ArgMatches,
+    /// By when it should be done.
+    pub deadline: Deadline,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The exit code.
+    pub code: u8,
+    /// One word for it, with hyphens.
+    pub result: String,
+    /// Why, for a human.
+    pub why: String,
+}
+
+impl Outcome {
+    /// This code, for this reason.
+    #[must_use]
+    pub fn new(code: u8, result: &str, why: impl Into<String>) -> Self {
+        Self { code, result: result.to_owned(), why: why.into() }
+    }
+}
+
+impl Handler {
+    /// The handler of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|handler| handler.name == name)
+    }
+
+    /// Whether the call came out as one may hope.
+    fn is_good(&self, code: u8) -> bool {
+        self.good.contains(&code)
+    }
+
+    fn command(&self) -> Command {
+        let seconds = || value_parser!(u64).range(1..=3600);
+        let command = Command::new(self.name)
+            .about(self.about)
+            .arg(Arg::new("RESOURCE").help("The resource or minor-N, where the environment of drbdadm does not name it"))
+            .arg(
+                Arg::new("timeout")
+                    .long("timeout")
+                    .value_name("SECONDS")
+                    .value_parser(seconds())
+                    .help(format!("Ends after so many seconds at the latest, default {}", self.limit.as_secs())),
+            )
+            .arg(
+                Arg::new("lock-timeout")
+                    .long("lock-timeout")
+                    .alias("flock-timeout")
+                    .value_name("SECONDS")
+                    .value_parser(value_parser!(u64).range(0..=3600))
+                    .help("Waits so many seconds at the most for another handler of the same resource"),
+            )
+            .arg(
+                Arg::new("logfacility")
+                    .long("logfacility")
+                    .value_name("FACILITY")
+                    .help("The syslog facility of its one line, default daemon"),
+            );
+        (self.options)(command)
+    }
+}
+
+/// For a handler without options of its own.
+fn no_options(command: Command) -> Command {
+    command
+}
+
+/// The part of the command line below `drbd handler`.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("handler")
+        .about("Called by DRBD: see the handlers section of drbd.conf(5)")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands(ALL.iter().map(Handler::command))
+}
+
+/// Runs the handler that was asked for. Returns the exit code.
+#[must_use]
+pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> u8 {
+    let Some((name, options)) = matches.subcommand() else { return 1 };
+    Handler::named(name).map_or(1, |handler| watch::run(root, env, handler, options, ""))
+}
+
+/// What a call that clap refuses, or that the module itself makes, comes to: its exit code. `None` for one that is neither.
+///
+/// The module does not care what an option is called: a handler that is named runs, without what is not understood.
+#[must_use]
+pub fn called_directly(root: &Root, env: &Env, args: &[OsString]) -> Option<u8> {
+    let word = |at: usize| args.get(at).and_then(|word| word.to_str());
+    let name = word(1)?;
+    let is_from_the_module = args.len() == 3 && FROM_THE_MODULE.iter().any(|var| env.get(var).is_some());
+    let is_device = args.len() == 3 && word(2).is_some_and(|argument| argument.starts_with("minor-"));
+    if let Some(handler) = Handler::named(name) {
+        let options = handler.command().try_get_matches_from(args.get(1..)?).ok()?;
+        return Some(watch::run(root, env, handler, &options, ""));
+    }
+    (IDLE.contains(&name) || is_from_the_module || is_device).then_some(0)
+}
+
+/// A handler that was called with options which clap refuses runs without any. `None` when no handler was called.
+#[must_use]
+pub fn called_wrongly(root: &Root, env: &Env, args: &[OsString], why: &clap::Error) -> Option<u8> {
+    let word = |at: usize| args.get(at).and_then(|word| word.to_str());
+    let name = if (word(1), word(2)) == (Some("drbd"), Some("handler")) { word(3)? } else { word(1)? };
+    let handler = Handler::named(name).filter(|_| why.use_stderr())?;
+    let without = handler.command().try_get_matches_from([name]).ok()?;
+    Some(watch::run(root, env, handler, &without, &format!("options ignored: {}", why.kind())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_handler_is_there_once_and_none_that_is_idle() {
+        for handler in ALL {
+            assert_eq!(ALL.iter().filter(|other| other.name == handler.name).count(), 1, "{}", handler.name);
+            assert!(!IDLE.contains(&handler.name));
+        }
+        command().debug_assert();
+    }
+
+    #[test]
+    fn what_the_module_calls_for_and_nobody_handles_succeeds() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::fake(dir.path());
+        let called = |args: &[&str], vars: &[(&str, &str)]| {
+            let env = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            called_directly(&root, &env, &args.iter().map(OsString::from).collect::<Vec<_>>())
+        };
+        assert_eq!(called(&["ocf-san", "before-resync-source", "minor-3"], &[]), Some(0));
+        assert_eq!(called(&["ocf-san", "disconnected", "r0"], &[]), Some(0));
+        assert_eq!(called(&["ocf-san", "of-a-later-version", "r0"], &[("DRBD_PEER_AF", "ipv4")]), Some(0));
+        assert_eq!(called(&["ocf-san", "of-a-later-version", "r0"], &[]), None, "that may be a person's mistake");
+        assert_eq!(called(&["ocf-san", "agents"], &[]), None);
+    }
+}

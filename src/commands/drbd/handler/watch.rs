@@ -1,0 +1,161 @@
+//! Runs a handler in a worker and ends in time, whatever becomes of the worker: the module waits for this process without a limit, and a
+//! disk or a lock that hangs must not become a DRBD that hangs.
+
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::panic;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use clap::ArgMatches;
+
+use super::audit::{self, Line};
+use super::{Call, Handler, Outcome, Work};
+use crate::deadline::Deadline;
+use crate::kernel::attr::{Dir, Root};
+use crate::kernel::lock::Lock;
+use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep, pipe, wait_readable};
+use crate::ocf::env::Env;
+use crate::ocf::log;
+use crate::ocf::state_file::file_name;
+
+/// Where handlers keep what a reboot clears.
+const STATE: &str = "/run/ocf-san/drbd";
+
+/// What is kept back of the limit for ending a worker and saying so.
+const RESERVE: Duration = Duration::from_millis(500);
+
+/// The directory of what handlers keep until the next boot. Touches nothing.
+#[must_use]
+pub fn state_dir(root: &Root) -> Dir {
+    root.dir(STATE)
+}
+
+/// The name of the lock in [`state_dir`] that a handler of this resource holds.
+#[must_use]
+pub fn lock_name(resource: &str) -> String {
+    format!("{}.handler.lock", file_name(resource))
+}
+
+/// Runs it, says so in one line, and gives the exit code.
+#[must_use]
+pub fn run(root: &Root, env: &Env, handler: &'static Handler, options: &ArgMatches, note: &str) -> u8 {
+    let began = Instant::now();
+    let limit = options.get_one("timeout").copied().map_or(handler.limit, Duration::from_secs);
+    let end = Deadline::after(limit);
+    let call = Call::new(env, options.get_one::<String>("RESOURCE").map(String::as_str));
+    audit::open(root, env, &call, options.get_one::<String>("logfacility").map(String::as_str));
+    let line = Line { handler, call: &call, began, note };
+    end_a_panic_safely(&line);
+    let job = Job { root, env, handler, options, call: &call, deadline: end.within(limit.saturating_sub(RESERVE)) };
+    let outcome = job.in_a_worker(end).unwrap_or_else(|e| broken(handler, "error", format!("{e:#}")));
+    audit::say(&line, &outcome);
+    outcome.code
+}
+
+fn broken(handler: &Handler, result: &str, why: impl Into<String>) -> Outcome {
+    Outcome::new(handler.broken, result, why)
+}
+
+/// Not with Rust's code 101 or a signal, whatever those would mean to the module.
+fn end_a_panic_safely(line: &Line) {
+    let (line, code) = (line.owned(), line.handler.broken);
+    panic::set_hook(Box::new(move |info| {
+        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+        line.say(&Outcome::new(code, "error", format!("internal error at {place}")));
+        end_now(code.into());
+    }));
+}
+
+struct Job<'a> {
+    root: &'a Root,
+    env: &'a Env,
+    handler: &'static Handler,
+    options: &'a ArgMatches,
+    call: &'a Call,
+    deadline: Deadline,
+}
+
+impl Job<'_> {
+    fn in_a_worker(&self, end: Deadline) -> Result<Outcome> {
+        let (mut read, write) = pipe().context("no pipe")?;
+        let setup = Setup { dies_with_parent: true, keep: keep(&write), retry: Some(end.share(0.5)), ..Setup::default() };
+        let worker = Child::fork(setup, move || self.work(write)).context("no worker")?;
+        let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
+        let mut is_whole = false;
+        while wait_readable(read.as_fd(), end).unwrap_or(false) {
+            match read.read(&mut chunk) {
+                Ok(n) if n > 0 => text.extend_from_slice(chunk.get(..n).unwrap_or_default()),
+                _ => {
+                    is_whole = true;
+                    break;
+                }
+            }
+        }
+        if is_whole {
+            // It is about to end, and with it its lock is free again.
+            let _ = worker.wait(end.within(RESERVE));
+        } else {
+            worker.kill_group();
+        }
+        match serde_json::from_slice(&text) {
+            Ok(outcome) => Ok(outcome),
+            Err(_) if is_whole => Ok(broken(self.handler, "error", "the worker ended without an answer")),
+            Err(_) => Ok(broken(self.handler, "timeout", "not done in time")),
+        }
+    }
+
+    /// In the worker: does it and sends the outcome down the pipe, which closes behind it.
+    fn work(&self, pipe: PipeEnd) {
+        let pipe = Arc::new(pipe);
+        report_panics(self.handler.broken, &pipe);
+        let outcome = self.act().unwrap_or_else(|e| broken(self.handler, "error", format!("{e:#}")));
+        send(&outcome, &pipe);
+    }
+
+    fn act(&self) -> Result<Outcome> {
+        let resource = self.call.resource.as_deref().context("no resource: neither an argument nor DRBD_RESOURCE names one")?;
+        let patience =
+            self.options.get_one("lock-timeout").copied().map_or(self.deadline, |s| self.deadline.within(Duration::from_secs(s)));
+        let has_waited = Cell::new(false);
+        let dir = state_dir(self.root);
+        let lock = Lock::take_until(&dir, &lock_name(resource), patience, || has_waited.set(true));
+        let lock = match lock {
+            Ok(Some(lock)) => Some(lock),
+            Ok(None) => return Ok(broken(self.handler, "busy", "another handler of this resource did not end in time")),
+            // Without a place for it there is no lock, and no agent that looks at it either.
+            Err(e) => {
+                tracing::debug!("{e}");
+                None
+            }
+        };
+        let Self { root, env, options, call, deadline, .. } = *self;
+        let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline });
+        drop(lock);
+        outcome
+    }
+}
+
+fn send(outcome: &Outcome, mut pipe: &PipeEnd) {
+    // One that is gone hears nothing, and there is nobody else to tell.
+    let _ = pipe.write_all(&serde_json::to_vec(outcome).unwrap_or_default());
+}
+
+/// A panic is an outcome too, also where none can be caught.
+fn report_panics(code: u8, pipe: &Arc<PipeEnd>) {
+    let pipe = Arc::clone(pipe);
+    panic::set_hook(Box::new(move |info| {
+        let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+        send(&Outcome::new(code, "error", format!("internal error at {place}")), &pipe);
+        end_now(PANICKED);
+    }));
+}
+
+/// When this is, as the records have it: `2026-01-31T12:00:00Z`.
+#[must_use]
+pub fn now() -> String {
+    let ((year, month, day), time) = log::utc(std::time::SystemTime::now());
+    format!("{year:04}-{month:02}-{day:02}T{time}Z")
+}

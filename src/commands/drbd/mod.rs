@@ -1,0 +1,30 @@
+//! `ocf-san drbd …`: the kernel's handlers, and what an operator asks about DRBD.
+
+pub mod handler;
+
+use anyhow::{Result, bail};
+use clap::{ArgMatches, Command};
+
+use crate::kernel::attr::Root;
+use crate::ocf::env::Env;
+
+/// The part of the command line below `drbd`.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("drbd")
+        .about("Handles what the DRBD kernel module reports")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(handler::command())
+}
+
+/// Does what was asked for below `drbd`. Returns the exit code.
+///
+/// # Errors
+/// It could not be done.
+pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> Result<u8> {
+    match matches.subcommand() {
+        Some(("handler", sub)) => Ok(handler::run(root, env, sub)),
+        _ => bail!("no such command"),
+    }
+}
