@@ -68,7 +68,7 @@ build_cluster() {
     step 'configuration: DRBD, LVM, corosync, saveconfig.json' put_files
     step 'DRBD over the replication LAN, a volume group with four LVs' drbd_and_lvm
     step 'corosync and pacemaker on two rings, resources by pcs' form_cluster
-    step 'starting DRBD, ocf:san:cLVM, ocf:san:LIO and ocf:san:VIP' run_resources
+    step 'starting ocf:san:DRBD-helper, cLVM, LIO and VIP' run_resources
     active=$(group_is_on node2)
     [ "$active" = node1 ] && other=node2 || other=node1
     say "the group runs on $active"

@@ -67,7 +67,7 @@ what_is_known() {
     [ -n "$ours" ] || return 0
     for node in node1 node2; do
         echo "--- $node: cluster, DRBD, and what the agents said last"
-        limit=40 on "$node" 'timeout 15 crm_mon -1rfA; cat /proc/drbd; grep -hE "cLVM|LIO|VIP|p_lvm|p_lio|p_vip|error" /var/log/pacemaker/pacemaker.log | tail -n 12' 2>&1
+        limit=40 on "$node" 'timeout 15 crm_mon -1rfA; cat /proc/drbd; grep -hE "DRBD-helper|cLVM|LIO|VIP|p_drbd|p_lvm|p_lio|p_vip|error" /var/log/pacemaker/pacemaker.log | tail -n 12' 2>&1
         echo "--- $node: end of the console"
         lab console "$node" | tail -n 8
     done

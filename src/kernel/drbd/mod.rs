@@ -14,6 +14,7 @@ use super::error::{KernelError, Result};
 use super::exec::Tool;
 use crate::deadline::Deadline;
 
+pub mod config;
 pub mod events2;
 pub mod json;
 pub mod model;

@@ -78,6 +78,16 @@ impl Call {
         }
     }
 
+    /// The volumes with their minors, for a reader that knows no better.
+    #[must_use]
+    pub fn hint(&self) -> Vec<(u32, u32)> {
+        if self.volumes.len() == self.minors.len() {
+            return self.volumes.iter().copied().zip(self.minors.iter().copied()).collect();
+        }
+        // Handlers of a resource get the minors of all its volumes, in the order of these.
+        (0..).zip(self.minors.iter().copied()).collect()
+    }
+
     /// The peer for a line in a log: its names, else its address, else `unknown`.
     #[must_use]
     pub fn peer(&self) -> String {

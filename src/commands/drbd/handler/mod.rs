@@ -6,12 +6,15 @@
 
 mod audit;
 mod call;
+mod fence_peer;
 mod split_brain;
+mod unfence_peer;
 mod watch;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde::{Deserialize, Serialize};
 
@@ -19,16 +22,28 @@ pub use call::Call;
 
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
+use crate::kernel::drbd::Drbd;
+use crate::kernel::drbd::config::Config;
+use crate::kernel::drbd::model::Resource;
 use crate::ocf::env::Env;
 
 /// Every handler there is.
-pub static ALL: &[Handler] = &[split_brain::INITIAL, split_brain::SPLIT_BRAIN, split_brain::OUT_OF_SYNC];
+pub static ALL: &[Handler] = &[
+    fence_peer::FENCE_PEER,
+    unfence_peer::UNFENCE_PEER,
+    split_brain::INITIAL,
+    split_brain::SPLIT_BRAIN,
+    split_brain::OUT_OF_SYNC,
+];
 
 /// What the module calls its helper with and nothing is done for here, with success.
 const IDLE: &[&str] = &["before-resync-source", "connected", "disconnected"];
 
 /// Variables of which the module always sets one for a helper.
 const FROM_THE_MODULE: &[&str] = &["DRBD_PEER_AF", "DRBD_PEER_ADDRESS", "DRBD_MINOR", "DRBD_BACKING_DEV", "DRBD_CSTATE"];
+
+/// How long one look at a resource may take: drbdsetup is a program, on DRBD 9.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// A handler, as data.
 #[derive(Debug)]
@@ -64,6 +79,27 @@ pub struct Work<'a> {
     pub options: &'a ArgMatches,
     /// By when it should be done.
     pub deadline: Deadline,
+}
+
+impl Work<'_> {
+    /// The resource as it is now.
+    ///
+    /// # Errors
+    /// The kernel does not have it, or it can not be told.
+    pub fn look(&self) -> anyhow::Result<Resource> {
+        let drbd = Drbd::open(self.root)?.context("the DRBD module is not loaded")?;
+        let found = drbd.resource(self.resource, &self.call.hint(), self.deadline.within(LOOK))?;
+        found.with_context(|| format!("the kernel has no resource {}", self.resource))
+    }
+
+    /// The other hosts in the configuration; none when it can not be read, for the module itself names none either.
+    #[must_use]
+    pub fn other_hosts(&self, own: &str) -> Vec<String> {
+        let config = Config::of(self.root, self.resource, self.call.config.as_deref(), self.deadline.within(LOOK));
+        let hosts = config.map(|config| config.hosts).unwrap_or_default();
+        let is_own = |name: &String| name == own || own.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('.'));
+        hosts.into_iter().filter(|host| !host.names.iter().any(is_own)).filter_map(|host| host.names.into_iter().next()).collect()
+    }
 }
 
 /// What came of a call.

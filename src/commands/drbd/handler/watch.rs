@@ -15,6 +15,7 @@ use super::audit::{self, Line};
 use super::{Call, Handler, Outcome, Work};
 use crate::deadline::Deadline;
 use crate::kernel::attr::{Dir, Root};
+use crate::kernel::drbd::Drbd;
 use crate::kernel::lock::Lock;
 use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep, pipe, wait_readable};
 use crate::ocf::env::Env;
@@ -45,7 +46,7 @@ pub fn run(root: &Root, env: &Env, handler: &'static Handler, options: &ArgMatch
     let began = Instant::now();
     let limit = options.get_one("timeout").copied().map_or(handler.limit, Duration::from_secs);
     let end = Deadline::after(limit);
-    let call = Call::new(env, options.get_one::<String>("RESOURCE").map(String::as_str));
+    let call = Call::new(env, named(options));
     audit::open(root, env, &call, options.get_one::<String>("logfacility").map(String::as_str));
     let line = Line { handler, call: &call, began, note };
     end_a_panic_safely(&line);
@@ -53,6 +54,12 @@ pub fn run(root: &Root, env: &Env, handler: &'static Handler, options: &ArgMatch
     let outcome = job.in_a_worker(end).unwrap_or_else(|e| broken(handler, "error", format!("{e:#}")));
     audit::say(&line, &outcome);
     outcome.code
+}
+
+/// The resource that the command line names: by an argument, or by the option that some handlers have.
+fn named(options: &ArgMatches) -> Option<&str> {
+    let by_option = options.try_get_one::<String>("resource").ok().flatten();
+    options.get_one::<String>("RESOURCE").or(by_option).map(String::as_str)
 }
 
 fn broken(handler: &Handler, result: &str, why: impl Into<String>) -> Outcome {
@@ -116,7 +123,8 @@ impl Job<'_> {
     }
 
     fn act(&self) -> Result<Outcome> {
-        let resource = self.call.resource.as_deref().context("no resource: neither an argument nor DRBD_RESOURCE names one")?;
+        let resource = self.resource()?;
+        let resource = resource.as_str();
         let patience =
             self.options.get_one("lock-timeout").copied().map_or(self.deadline, |s| self.deadline.within(Duration::from_secs(s)));
         let has_waited = Cell::new(false);
@@ -135,6 +143,18 @@ impl Job<'_> {
         let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline });
         drop(lock);
         outcome
+    }
+
+    /// The resource's name. The module of 8.4 names a device only, and the kernel knows whose that is.
+    fn resource(&self) -> Result<String> {
+        if let Some(resource) = &self.call.resource {
+            return Ok(resource.clone());
+        }
+        let minor = self.call.minors.first().context("no resource: neither an argument nor DRBD_RESOURCE names one")?;
+        let drbd = Drbd::open(self.root)?.context("the DRBD module is not loaded")?;
+        let mut all = drbd.resources(self.deadline)?.into_iter();
+        let found = all.find(|resource| resource.devices.iter().any(|device| device.minor == *minor));
+        Ok(found.with_context(|| format!("no resource has minor {minor}"))?.name)
     }
 }
 

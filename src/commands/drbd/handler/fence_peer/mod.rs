@@ -1,0 +1,203 @@
+//! fence-peer: the module has lost a peer and asks, while I/O or a promotion stands still, whether the peer may be taken for outdated. It may
+//! when the cluster will promote nobody else: a constraint in the CIB sees to that.
+//!
+//! The module calls this up to four times in one promotion, whose time-out is 90 s as a rule: hence 20 s in all.
+
+mod decide;
+pub mod nodes;
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Arg, ArgAction, Command};
+
+use super::{Handler, Outcome, Work};
+use crate::kernel::drbd::model::{DiskState, Resource};
+use crate::ocf::cib::{Cib, Created, Fence, Pacemaker};
+use decide::{BROKEN, Decision, FENCED, OUTDATED, PeerState, View, decide};
+use nodes::Nodes;
+
+/// The part of the time in which better news is waited for; what is left is for placing a constraint.
+const WAITING: f64 = 0.7;
+
+/// How long between two looks.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// The handler.
+pub const FENCE_PEER: Handler = Handler {
+    name: "fence-peer",
+    about: "Keeps the peer from being promoted by a constraint in the CIB, and tells the module how sure that is",
+    limit: Duration::from_secs(20),
+    broken: BROKEN,
+    good: &[OUTDATED, FENCED],
+    options,
+    act,
+};
+
+/// Those that fence and unfence have, and those of crm-fence-peer that there is no use for here.
+pub fn options(command: Command) -> Command {
+    let value = |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value);
+    command
+        .arg(value("id-prefix", "PREFIX").short('p').help("The beginning of the constraint's id, default drbd-fence-by-handler"))
+        .arg(value("role", "ROLE").short('l').help("Promoted or Master in the constraint; default what the CIB's schema knows"))
+        .arg(
+            value("master-id", "ID")
+                .short('i')
+                .alias("clone-id")
+                .help("The id of the clone, default the one that has this resource"),
+        )
+        .arg(
+            value("node-map", "HOST=NODE")
+                .value_delimiter(',')
+                .action(ArgAction::Append)
+                .value_parser(pair)
+                .help("What the cluster calls a host of DRBD's configuration, where that is not the same name"),
+        )
+        .arg(value("resource", "RESOURCE").short('r').help("As the argument of that name"))
+        .arg(value("dc-timeout", "SECONDS").short('d').hide(true))
+        .arg(value("fencing-attribute", "NAME").short('a').hide(true))
+        .arg(value("lock-dir", "DIR").hide(true))
+        .arg(value("lock-file", "FILE").hide(true))
+        .arg(value("network-hickup", "SECONDS").alias("net-hickup").hide(true))
+        .arg(Arg::new("quiet").long("quiet").action(ArgAction::SetTrue).hide(true))
+        .arg(Arg::new("flock-required").long("flock-required").action(ArgAction::SetTrue).hide(true))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(host, node)| !host.is_empty() && !node.is_empty());
+    pair.map(|(host, node)| (host.to_owned(), node.to_owned())).ok_or_else(|| "not HOST=NODE".to_owned())
+}
+
+fn act(work: &Work) -> Result<Outcome> {
+    let pacemaker = Pacemaker::find(work.root)?;
+    let scene = Scene::new(work, &pacemaker);
+    let over = work.deadline.share(WAITING);
+    loop {
+        let last = match scene.look(over.is_past()) {
+            Ok((Decision::Answer(outcome), ..)) => return Ok(outcome),
+            Ok((Decision::Wait(why), ..)) => why,
+            Ok((Decision::Place(outcome), fence)) => match pacemaker.create(&fence, work.deadline) {
+                Ok(Created::Done) => return Ok(scene.checked_again(outcome, &fence)),
+                Ok(Created::Exists) => "somebody has placed a constraint at the same time".to_owned(),
+                Err(e) => e.to_string(),
+            },
+            Ok((Decision::Narrow(outcome), fence)) => match pacemaker.replace(&fence, work.deadline) {
+                Ok(()) => return Ok(scene.checked_again(outcome, &fence)),
+                Err(e) => e.to_string(),
+            },
+            Err(Trouble::ForGood(why)) => return Ok(Outcome::new(BROKEN, "name-mismatch", why)),
+            Err(Trouble::Now(e)) => format!("{e:#}"),
+        };
+        if work.deadline.is_past() {
+            return Ok(Outcome::new(BROKEN, "not-placed", last));
+        }
+        tracing::debug!("{last}");
+        sleep(AGAIN.min(work.deadline.remaining()));
+    }
+}
+
+/// What keeps the handler from deciding.
+enum Trouble {
+    /// Waiting does not help.
+    ForGood(String),
+    /// It may be another time.
+    Now(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Trouble {
+    fn from(e: E) -> Self {
+        Self::Now(e.into())
+    }
+}
+
+/// What is looked at again and again.
+pub struct Scene<'a> {
+    work: &'a Work<'a>,
+    pacemaker: &'a Pacemaker,
+    own_host: String,
+    hosts: Vec<String>,
+    map: nodes::Map,
+}
+
+impl<'a> Scene<'a> {
+    /// Of this call.
+    pub fn new(work: &'a Work<'a>, pacemaker: &'a Pacemaker) -> Self {
+        let own_host = work.root.dir("/proc/sys/kernel").read("hostname").unwrap_or_default();
+        let map = work.options.get_many("node-map").into_iter().flatten().cloned().collect();
+        // The module names no peer, only drbdadm does; what the configuration says then is read once.
+        let hosts =
+            if work.call.peers.is_empty() && work.call.node_names.is_empty() { work.other_hosts(&own_host) } else { Vec::new() };
+        Self { work, pacemaker, own_host, hosts, map }
+    }
+
+    /// The nodes, and the constraint that only lets in this one and those that are as good.
+    ///
+    /// # Errors
+    /// No clone has the resource, or more than one; a host of DRBD's is no node.
+    pub fn fence(&self, cib: &Cib, resource: &Resource) -> Result<(Nodes, Fence), String> {
+        let name = self.work.resource;
+        let option = |name: &str| self.work.options.get_one::<String>(name).map(String::as_str);
+        let clones = cib.clones_of(name);
+        let clone = match (option("master-id"), clones.as_slice()) {
+            (Some(id), _) => id,
+            (None, [clone]) => *clone,
+            (None, []) => return Err(format!("no clone in the CIB has drbd_resource={name}: say which by --master-id")),
+            (None, [..]) => return Err(format!("several clones in the CIB have drbd_resource={name}: say which by --master-id")),
+        };
+        let nodes =
+            nodes::find(cib, &self.own_host, self.work.call, resource, &self.hosts, &self.map).map_err(|e| e.to_string())?;
+        let allowed: Vec<_> = nodes.good.iter().chain([&nodes.own]).map(String::as_str).collect();
+        let fence = Fence::new(name, clone, option("id-prefix"), option("role").unwrap_or(cib.promoted()), &allowed);
+        Ok((nodes, fence))
+    }
+
+    fn look(&self, is_over: bool) -> Result<(Decision, Fence), Trouble> {
+        let resource = self.work.look()?;
+        let cib = self.pacemaker.cib(self.work.deadline)?;
+        let (nodes, fence) = self.fence(&cib, &resource).map_err(Trouble::ForGood)?;
+        let fences = cib.fences();
+        let state = |node: &String| {
+            let answers = || self.pacemaker.answers(node, self.work.deadline.within(Duration::from_secs(3)));
+            (node.clone(), PeerState::new(cib.seen(node), answers, fences))
+        };
+        let standing = fence.standing(&cib);
+        let peers: Vec<_> = nodes.others.iter().map(state).collect();
+        let view = View {
+            own: &nodes.own,
+            fence: &fence,
+            standing,
+            has_quorum: cib.has_quorum(),
+            disk: worst_disk(&resource),
+            is_peer_up_to_date: is_peer_up_to_date(&resource),
+            peers: &peers,
+            is_over,
+        };
+        Ok((decide(&view), fence))
+    }
+
+    /// While the constraint was being placed the peer may have come back, and be in sync: then it is not to stay.
+    fn checked_again(&self, outcome: Outcome, fence: &Fence) -> Outcome {
+        let is_back = self.work.look().is_ok_and(|resource| is_peer_up_to_date(&resource));
+        if !is_back {
+            return outcome;
+        }
+        let removed = match self.pacemaker.delete(fence, self.work.deadline) {
+            Ok(()) => "removed the constraint".to_owned(),
+            Err(e) => format!("the constraint is still there: {e}"),
+        };
+        Outcome::new(BROKEN, "peer-is-back", format!("every disk of the peer is UpToDate again, {removed}"))
+    }
+}
+
+/// The worst of the local disks; `None` when there is no device or one is not told.
+pub fn worst_disk(resource: &Resource) -> Option<DiskState> {
+    let disks: Option<Vec<_>> = resource.devices.iter().map(|device| device.disk).collect();
+    disks?.into_iter().min()
+}
+
+/// Whether the disk of every peer is, for each volume.
+pub fn is_peer_up_to_date(resource: &Resource) -> bool {
+    let mut with_disk = resource.peer_devices().filter(|(_, peer)| peer.is_client != Some(true)).peekable();
+    with_disk.peek().is_some() && with_disk.all(|(_, peer)| peer.disk == Some(DiskState::UpToDate))
+}
