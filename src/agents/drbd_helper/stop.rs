@@ -9,8 +9,7 @@ use super::trouble::{Trouble, drbdsetup, until};
 use super::values::Guarding;
 use crate::deadline::Deadline;
 use crate::kernel::drbd::model::Resource;
-use crate::kernel::drbd::netlink;
-use crate::ocf::error::{Code, OcfError};
+use crate::ocf::error::OcfError;
 use crate::ocf::run::Context;
 
 impl Helper {
@@ -70,11 +69,6 @@ fn down_once(cx: &Context, name: &str, before: Option<&Resource>) -> Result<(), 
         Ok(tool) => {
             (cx.progress)(&format!("drbdsetup down {name}"));
             tool.down(name, cx.deadline)
-        }
-        Err(e) if e.code == Code::Installed => {
-            tracing::warn!("{e}: asking the kernel itself");
-            (cx.progress)(&format!("take down {name} by netlink"));
-            return netlink::down(name, cx.deadline).map_err(|e| Trouble::again(format_args!("{name}: down: {e}")));
         }
         Err(e) => return Err(e.into()),
     };

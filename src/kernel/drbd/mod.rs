@@ -18,9 +18,11 @@ pub mod config;
 pub mod events2;
 pub mod json;
 pub mod model;
+pub mod module;
 pub mod names;
 pub mod proc_drbd;
 pub mod resource84;
+pub mod tools;
 pub mod version;
 
 const PROC_DRBD: &str = "/proc/drbd";
