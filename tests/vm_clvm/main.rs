@@ -8,6 +8,7 @@
 #![expect(clippy::print_stderr, reason = "a test that fails says what the machine looked like")]
 #![expect(clippy::disallowed_methods, reason = "runs the agent and the programs it is compared with")]
 
+mod answer;
 mod call;
 mod disks;
 mod shell;

@@ -1,0 +1,12 @@
+//! What only ours can.
+
+mod bad_input;
+mod cold_start;
+mod cost;
+mod guard;
+mod health;
+mod holders;
+mod score;
+mod stopping;
+mod stuck;
+mod testers;

@@ -1,0 +1,51 @@
+//! While a handler keeps one command in the kernel, and another one waits for it with the lock of all DRBD's commands.
+
+use std::time::{Duration, Instant};
+
+use crate::shell::{sh, until};
+use crate::world::{End, World};
+
+/// On 8.4 every netlink request, a status of another resource included, then waits without limit and without heed to signals.
+#[test]
+#[ignore = "vm: stops all DRBD commands for a while"]
+fn a_monitor_answers_while_every_drbd_command_on_the_machine_hangs() {
+    let world = World::alone(1);
+    world.configure("", "fencing resource-only;");
+    world.handler(End::Near, "[ $1 != fence-peer ] || { sleep 14; exit 4; }");
+    world.admin(End::Near, "up");
+    world.call("monitor").run().is(0);
+    let background = |command: &str| {
+        sh(&format!("drbdadm {command} {} </dev/null >/dev/null 2>&1 & sleep 0.7", world.resource)).ok();
+    };
+    background("primary");
+    until("the handler is called", 20, || world.handled().iter().any(|name| name == "fence-peer"));
+    world.configure("ping-timeout 18;", "fencing resource-only; resync-rate 300k;");
+    background("adjust");
+    let asks = sh("timeout -s KILL 2 drbdsetup status >/dev/null 2>&1");
+    let mut longest = Duration::ZERO;
+    for _ in 0..5 {
+        let since = Instant::now();
+        let code = world.call("monitor").seconds(10).run().code();
+        assert!(code == 0 || code == 8, "{code}");
+        longest = longest.max(since.elapsed());
+    }
+    let hangs_still = sh("timeout -s KILL 2 drbdsetup status >/dev/null 2>&1").code != 0;
+    assert!(longest < Duration::from_secs(4), "{longest:?}");
+    assert!(asks.code != 0 && hangs_still, "nothing hung, so this has shown nothing");
+    until("the handler is through", 60, || sh("timeout -s KILL 2 drbdsetup status >/dev/null 2>&1").code == 0);
+}
+
+/// `adjust` and `connect` beside a handler are what makes all DRBD commands wait: it is waited for before.
+#[test]
+#[ignore = "vm: holds the lock of a handler"]
+fn a_notification_waits_for_a_handler_and_says_so_when_the_time_is_up() {
+    let world = World::connected(1);
+    let lock = format!("/run/ocf-san/drbd/{}.handler.lock", world.resource);
+    sh(&format!("mkdir -p /run/ocf-san/drbd && (exec flock {lock} sleep 4) >/dev/null 2>&1 & sleep 0.5")).ok();
+    world.configure("ping-timeout 19;", "");
+    let since = Instant::now();
+    world.call("notify").of("pre", "start").run().is(0);
+    assert!(since.elapsed() > Duration::from_secs(2), "{:?}", since.elapsed());
+    let shown = sh(&format!("drbdsetup show {}", world.resource)).ok();
+    assert!(shown.contains("19"), "{shown}");
+}
