@@ -24,11 +24,11 @@ pub fn parse(text: &str, is_84: bool) -> Result<Vec<Resource>, String> {
         let (action, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let keys = Keys(words.filter_map(|word| word.split_once(':')).collect());
         match (action, kind) {
-            ("exists", "-") => return Ok(all),
+            ("exists", "-") if line.len() == "exists -".len() => return Ok(all),
             ("exists", "resource" | "connection" | "device" | "peer-device") => {
                 describe(kind, &keys, is_84, &mut all).ok_or_else(|| format!("not understood: {line:.60}"))?;
             }
-            (action, _) if ACTIONS.contains(&action) => {}
+            (action, kind) if kind != "-" && ACTIONS.contains(&action) => {}
             _ => return Err(format!("not understood: {line:.60}")),
         }
     }

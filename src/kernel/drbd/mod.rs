@@ -16,10 +16,13 @@ use crate::deadline::Deadline;
 
 pub mod config;
 pub mod events2;
+pub mod generation;
 pub mod json;
+pub mod kernel_log;
 pub mod model;
 pub mod module;
 pub mod names;
+pub mod netlink;
 pub mod proc_drbd;
 pub mod resource84;
 pub mod tools;

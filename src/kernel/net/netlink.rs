@@ -16,6 +16,7 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{setsockopt, sockopt::ReceiveTimeout};
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use crate::deadline::Deadline;
 use crate::kernel::error::{KernelError, Result};
 
 /// What no single message of the kernel is longer than: it fills its buffers to 32 KiB (`NLMSG_GOODSIZE`, `netlink_dump`).
@@ -80,6 +81,18 @@ impl Netlink {
     /// No further socket, or a kernel without it.
     pub fn sock_diag() -> Result<Self> {
         Self::open(netlink_sys::protocols::NETLINK_SOCK_DIAG)
+    }
+
+    /// A socket for `NETLINK_GENERIC`, whose replies are waited for until the deadline.
+    ///
+    /// # Errors
+    /// No further socket.
+    pub fn generic(deadline: Deadline) -> Result<Self> {
+        let netlink = Self::open(netlink_sys::protocols::NETLINK_GENERIC)?;
+        let patience = TimeVal::milliseconds(i64::from(deadline.poll_millis().max(1)));
+        setsockopt(&netlink.socket, ReceiveTimeout, &patience)
+            .map_err(|e| KernelError::new("open", "netlink socket", e.into()))?;
+        Ok(netlink)
     }
 
     fn open(protocol: isize) -> Result<Self> {

@@ -1,0 +1,176 @@
+//! What the kernel log says of a split brain. DRBD reports it there and nowhere else: afterwards a side is `StandAlone` as if somebody had
+//! disconnected it.
+//!
+//! Seen on 8.4.11, on both sides, and with the same words in the sources of 9 (`drbd_receiver.c`):
+//! ```text
+//! block drbd0: uuid_compare()=100 by rule 90
+//! block drbd0: helper command: /sbin/drbdadm initial-split-brain minor-0
+//! block drbd0: Split-Brain detected but unresolved, dropping connection!
+//! block drbd0: helper command: /sbin/drbdadm split-brain minor-0
+//! drbd a: conn( WFReportParams -> Disconnecting )
+//! ```
+//! One that was solved says `Split-Brain detected, manually solved. Sync from this node`, or `automatically solved`, and the volume goes on
+//! to `block drbd0: peer( Unknown -> Secondary ) conn( WFReportParams -> WFBitMapS )`. Where nothing is to be synced that is
+//! `conn( WFReportParams -> Connected )`. The line `drbd a: Handshake successful` comes before the data are compared and proves nothing.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+
+use crate::kernel::attr::Root;
+use crate::kernel::error::{KernelError, Result};
+
+const KMSG: &str = "/dev/kmsg";
+
+/// Longer than any record.
+const RECORD: usize = 8192;
+/// More than the largest buffer has records.
+const RECORDS: usize = 1 << 18;
+
+const SPLIT: &str = "Split-Brain detected but unresolved";
+/// What a volume does that has agreed with its peer on whose data are newer.
+const AGREED: [&str; 8] =
+    ["Connected", "Established", "WFBitMapS", "WFBitMapT", "SyncSource", "SyncTarget", "PausedSyncS", "PausedSyncT"];
+
+/// Whether the log says that one of these minors met a peer whose data have a history of their own, and not that the two have agreed
+/// since. One system call a record, so ask only when the resource is `StandAlone`.
+///
+/// # Errors
+/// The log can not be read.
+pub fn split_brain_in_kernel_log(root: &Root, resource: &str, minors: &[u32]) -> Result<bool> {
+    let wrong = |e| KernelError::new("read", KMSG, e);
+    let mut log = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(root.path(KMSG)).map_err(wrong)?;
+    let mut sight = Sight::new(resource, minors);
+    let mut buffer = vec![0; RECORD];
+    for _ in 0..RECORDS {
+        match log.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => sight.see(&String::from_utf8_lossy(&buffer[..length])),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,
+            // The kernel wrote over what was to be read next.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe || e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(wrong(e)),
+        }
+    }
+    Ok(sight.is_split())
+}
+
+/// What was seen so far of each volume and peer.
+struct Sight<'a> {
+    resource: &'a str,
+    minors: &'a [u32],
+    split: BTreeMap<String, bool>,
+}
+
+impl<'a> Sight<'a> {
+    fn new(resource: &'a str, minors: &'a [u32]) -> Self {
+        Self { resource, minors, split: BTreeMap::new() }
+    }
+
+    /// `level,number,time,flags;text`, and further lines with a blank before.
+    fn see(&mut self, records: &str) {
+        for text in
+            records.lines().filter(|line| !line.starts_with(' ')).filter_map(|line| line.split_once(';').map(|(_, text)| text))
+        {
+            let Some((who, what)) = text.split_once(": ").filter(|(who, _)| self.is_ours(who)) else { continue };
+            if what.starts_with(SPLIT) {
+                self.split.insert(who.to_owned(), true);
+            } else if has_agreed(what) {
+                self.split.insert(who.to_owned(), false);
+            }
+        }
+    }
+
+    /// `block drbd0` of 8.4, `drbd r0/0 drbd0 node2` of 9.
+    fn is_ours(&self, who: &str) -> bool {
+        let is_minor =
+            |word: &str| word.strip_prefix("drbd").and_then(|n| n.parse().ok()).is_some_and(|n| self.minors.contains(&n));
+        let mut words = who.split(' ');
+        match (words.next(), words.next()) {
+            (Some("block"), Some(device)) => is_minor(device),
+            (Some("drbd"), Some(volume)) => {
+                volume.rsplit_once('/').is_some_and(|(name, _)| name == self.resource) && words.any(is_minor)
+            }
+            _ => false,
+        }
+    }
+
+    fn is_split(&self) -> bool {
+        self.split.values().any(|is| *is)
+    }
+}
+
+/// `conn( X -> Y )` of 8.4 or `repl( X -> Y )` of 9, with a Y that needs an agreement.
+fn has_agreed(what: &str) -> bool {
+    let after = |key| what.split_once(key).and_then(|(_, change)| change.split_once(" -> "));
+    let change = after("conn( ").or_else(|| after("repl( "));
+    change.and_then(|(_, to)| to.split(' ').next()).is_some_and(|to| AGREED.contains(&to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a log of these texts tells of a split brain of r0, which has minors 0 and 11.
+    fn is_split(texts: &[&str]) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::fake(dir.path());
+        let records = texts.iter().enumerate().map(|(n, text)| format!("1,{n},99,-;{text}\n SUBSYSTEM=block\n"));
+        root.dir("/dev").set("kmsg", &records.collect::<String>()).unwrap();
+        split_brain_in_kernel_log(&root, "r0", &[0, 11]).unwrap()
+    }
+
+    const SPLIT_84: &str = "block drbd11: Split-Brain detected but unresolved, dropping connection!";
+    const SPLIT_9: &str = "drbd r0/1 drbd11 node2: Split-Brain detected but unresolved, dropping connection!";
+
+    #[test]
+    fn a_split_brain_lasts_until_the_same_volume_agrees_with_its_peer() {
+        assert!(!is_split(&[]));
+        assert!(is_split(&[SPLIT_84]) && is_split(&[SPLIT_9]));
+        let other = "block drbd0: peer( Unknown -> Secondary ) conn( WFReportParams -> Connected ) pdsk( DUnknown -> UpToDate ) ";
+        assert!(is_split(&[SPLIT_84, other]), "of the other volume");
+        for state in ["Connected", "WFBitMapS", "WFBitMapT"] {
+            let agreed = format!("block drbd11: peer( Unknown -> Secondary ) conn( WFReportParams -> {state} ) ");
+            assert!(!is_split(&[SPLIT_84, &agreed]));
+            assert!(is_split(&[&agreed, SPLIT_84]));
+        }
+        assert!(!is_split(&[SPLIT_9, "drbd r0/1 drbd11 node2: repl( Off -> WFBitMapS ) [connected]"]));
+        assert!(is_split(&[SPLIT_9, "drbd r0/1 drbd11 node3: repl( Off -> Established )"]), "with another peer");
+    }
+
+    #[test]
+    fn a_new_attempt_or_an_order_to_disconnect_changes_nothing() {
+        let after = [
+            SPLIT_84,
+            "drbd r0: conn( WFReportParams -> Disconnecting ) ",
+            "drbd r0: conn( Unconnected -> WFConnection ) ",
+            "drbd r0: Handshake successful: Agreed network protocol version 101",
+            "drbd r0: conn( WFConnection -> WFReportParams ) ",
+            "block drbd11: disk( Diskless -> Attaching ) ",
+        ];
+        assert!(is_split(&after));
+        assert!(!is_split(&after[1..]));
+    }
+
+    #[test]
+    fn what_was_solved_or_is_anothers_is_no_split_brain_of_ours() {
+        for text in [
+            "block drbd11: Split-Brain detected, manually solved. Sync from this node",
+            "block drbd1: Split-Brain detected but unresolved, dropping connection!",
+            "block drbd110: Split-Brain detected but unresolved, dropping connection!",
+            "drbd r01/1 drbd11 node2: Split-Brain detected but unresolved, dropping connection!",
+            "drbd r0/1 drbd12 node2: Split-Brain detected but unresolved, dropping connection!",
+            "ocf-san: block drbd11: Split-Brain detected but unresolved, dropping connection!",
+            "block drbd11: helper command: /sbin/drbdadm split-brain minor-11",
+        ] {
+            assert!(!is_split(&[text]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(split_brain_in_kernel_log(&Root::fake(dir.path()), "r0", &[0]).unwrap_err().is_not_found());
+    }
+}
