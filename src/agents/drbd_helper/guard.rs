@@ -117,6 +117,14 @@ impl Guard {
         Ok(true)
     }
 
+    /// Takes all of it away, also when it can not be understood.
+    ///
+    /// # Errors
+    /// The directory is not writable.
+    pub fn discard(root: &Root, resource: &str) -> Result<()> {
+        records_of(root, resource).unlink(FILE).map(drop)
+    }
+
     /// Whether this reason stands.
     #[must_use]
     pub fn has(&self, reason: Reason) -> bool {

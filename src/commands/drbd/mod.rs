@@ -1,6 +1,11 @@
 //! `ocf-san drbd …`: the kernel's handlers, and what an operator asks about DRBD.
 
+mod evidence;
+mod guard;
 pub mod handler;
+mod snapshots;
+mod status;
+mod volumes;
 
 use anyhow::{Result, bail};
 use clap::{ArgMatches, Command};
@@ -16,6 +21,9 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(handler::command())
+        .subcommand(status::command())
+        .subcommand(guard::command())
+        .subcommand(snapshots::command())
 }
 
 /// Does what was asked for below `drbd`. Returns the exit code.
@@ -25,6 +33,9 @@ pub fn command() -> Command {
 pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> Result<u8> {
     match matches.subcommand() {
         Some(("handler", sub)) => Ok(handler::run(root, env, sub)),
+        Some(("status", sub)) => status::run(root, sub),
+        Some(("guard", sub)) => guard::run(root, sub),
+        Some(("snapshots", sub)) => snapshots::run(root, sub),
         _ => bail!("no such command"),
     }
 }

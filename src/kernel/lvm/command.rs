@@ -14,7 +14,11 @@ use crate::kernel::exec::{Output, Tool};
 pub struct Lvm {
     tool: Tool,
     devices: Vec<String>,
+    is_blind_to_drbd: bool,
 }
+
+/// What keeps LVM from looking at a DRBD device, by any of its names: one that waits for its peer holds up whoever reads from it.
+const NO_DRBD: &str = "devices{use_devicesfile=0 filter=[\"r|^/dev/drbd|\"] global_filter=[\"r|^/dev/drbd|\"]}";
 
 /// What lvmlockd is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,13 +60,25 @@ impl Lvm {
     /// It is not installed.
     pub fn find(root: &Root) -> Result<Self> {
         // Of the descriptors that a worker keeps open it would complain.
-        Ok(Self { tool: Tool::find(root, "lvm")?.env("LVM_SUPPRESS_FD_WARNINGS", "1"), devices: Vec::new() })
+        Ok(Self {
+            tool: Tool::find(root, "lvm")?.env("LVM_SUPPRESS_FD_WARNINGS", "1"),
+            devices: Vec::new(),
+            is_blind_to_drbd: false,
+        })
     }
 
     /// The same, blind to every other device than these, if there are any: what is dead elsewhere then does not hold it up.
     #[must_use]
     pub fn only(mut self, devices: &[String]) -> Self {
         self.devices = devices.to_vec();
+        self
+    }
+
+    /// The same, for all devices but those of DRBD. Only for commands that have no settings of their own: LVM takes `--config` once.
+    #[must_use]
+    pub fn all_but_drbd(mut self) -> Self {
+        self.devices.clear();
+        self.is_blind_to_drbd = true;
         self
     }
 
@@ -164,11 +180,14 @@ impl Lvm {
         if output.success() { Ok(()) } else { Err(wrong(doing, vg, io::Error::other(complaint(&output)))) }
     }
 
-    fn run(&self, doing: &'static str, vg: &VgName, args: Vec<&str>, deadline: Deadline) -> Result<Output> {
+    pub(super) fn run(&self, doing: &'static str, vg: &VgName, args: Vec<&str>, deadline: Deadline) -> Result<Output> {
         let devices = self.devices.join(",");
         let mut args: Vec<&str> = args;
         if !devices.is_empty() {
             args.extend(["--devices", &devices]);
+        }
+        if self.is_blind_to_drbd {
+            args.extend(["--config", NO_DRBD]);
         }
         let had = deadline.remaining();
         self.tool.run(&args, deadline).map_err(|e| match e.source.kind() {
@@ -185,12 +204,12 @@ fn command(lvs: &[String]) -> &'static str {
     if lvs.is_empty() { "vgchange" } else { "lvchange" }
 }
 
-fn wrong(doing: &'static str, vg: &VgName, source: io::Error) -> KernelError {
+pub(super) fn wrong(doing: &'static str, vg: &VgName, source: io::Error) -> KernelError {
     KernelError::new(doing, vg.as_str(), source)
 }
 
 /// The first line of complaint that is no warning: the last ones say only that something failed.
-fn complaint(output: &Output) -> String {
+pub(super) fn complaint(output: &Output) -> String {
     let lines = || output.stderr.lines().map(str::trim).filter(|line| !line.is_empty());
     // lvm says so of every thin pool where the checking programs are not installed.
     let is_specific = |line: &&str| !line.starts_with("WARNING") && !line.contains("_check: ");

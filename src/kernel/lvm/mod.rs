@@ -1,5 +1,6 @@
 //! LVM: its names, which device-mapper devices are whose, its commands, what they report, and lvmlockd.
 
+pub mod below;
 pub mod command;
 pub mod dlm;
 pub mod drift;
@@ -7,4 +8,5 @@ pub mod lockd;
 mod mapping;
 pub mod names;
 pub mod report;
+pub mod snapshot;
 mod socket;

@@ -5,8 +5,10 @@
 //! good, and every later command with it. `tests/layering.rs` holds that.
 
 mod audit;
+mod before_resync;
 mod call;
 mod fence_peer;
+mod resync_log;
 mod split_brain;
 mod unfence_peer;
 mod watch;
@@ -31,6 +33,8 @@ use crate::ocf::env::Env;
 pub static ALL: &[Handler] = &[
     fence_peer::FENCE_PEER,
     unfence_peer::UNFENCE_PEER,
+    before_resync::BEFORE,
+    before_resync::AFTER,
     split_brain::INITIAL,
     split_brain::SPLIT_BRAIN,
     split_brain::OUT_OF_SYNC,
@@ -126,6 +130,11 @@ impl Handler {
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         ALL.iter().find(|handler| handler.name == name)
+    }
+
+    /// The exit code for everything that goes wrong, which one of the options may set.
+    fn code_when_broken(&self, options: &ArgMatches) -> u8 {
+        before_resync::code_of_failure(options).unwrap_or(self.broken)
     }
 
     /// Whether the call came out as one may hope.

@@ -49,9 +49,9 @@ pub fn run(root: &Root, env: &Env, handler: &'static Handler, options: &ArgMatch
     let call = Call::new(env, named(options));
     audit::open(root, env, &call, options.get_one::<String>("logfacility").map(String::as_str));
     let line = Line { handler, call: &call, began, note };
-    end_a_panic_safely(&line);
+    end_a_panic_safely(&line, handler.code_when_broken(options));
     let job = Job { root, env, handler, options, call: &call, deadline: end.within(limit.saturating_sub(RESERVE)) };
-    let outcome = job.in_a_worker(end).unwrap_or_else(|e| broken(handler, "error", format!("{e:#}")));
+    let outcome = job.in_a_worker(end).unwrap_or_else(|e| job.broken("error", format!("{e:#}")));
     audit::say(&line, &outcome);
     outcome.code
 }
@@ -62,13 +62,9 @@ fn named(options: &ArgMatches) -> Option<&str> {
     options.get_one::<String>("RESOURCE").or(by_option).map(String::as_str)
 }
 
-fn broken(handler: &Handler, result: &str, why: impl Into<String>) -> Outcome {
-    Outcome::new(handler.broken, result, why)
-}
-
 /// Not with Rust's code 101 or a signal, whatever those would mean to the module.
-fn end_a_panic_safely(line: &Line) {
-    let (line, code) = (line.owned(), line.handler.broken);
+fn end_a_panic_safely(line: &Line, code: u8) {
+    let line = line.owned();
     panic::set_hook(Box::new(move |info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         line.say(&Outcome::new(code, "error", format!("internal error at {place}")));
@@ -86,6 +82,10 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
+    fn broken(&self, result: &str, why: impl Into<String>) -> Outcome {
+        Outcome::new(self.handler.code_when_broken(self.options), result, why)
+    }
+
     fn in_a_worker(&self, end: Deadline) -> Result<Outcome> {
         let (mut read, write) = pipe().context("no pipe")?;
         let setup = Setup { dies_with_parent: true, keep: keep(&write), retry: Some(end.share(0.5)), ..Setup::default() };
@@ -109,16 +109,16 @@ impl Job<'_> {
         }
         match serde_json::from_slice(&text) {
             Ok(outcome) => Ok(outcome),
-            Err(_) if is_whole => Ok(broken(self.handler, "error", "the worker ended without an answer")),
-            Err(_) => Ok(broken(self.handler, "timeout", "not done in time")),
+            Err(_) if is_whole => Ok(self.broken("error", "the worker ended without an answer")),
+            Err(_) => Ok(self.broken("timeout", "not done in time")),
         }
     }
 
     /// In the worker: does it and sends the outcome down the pipe, which closes behind it.
     fn work(&self, pipe: PipeEnd) {
         let pipe = Arc::new(pipe);
-        report_panics(self.handler.broken, &pipe);
-        let outcome = self.act().unwrap_or_else(|e| broken(self.handler, "error", format!("{e:#}")));
+        report_panics(self.handler.code_when_broken(self.options), &pipe);
+        let outcome = self.act().unwrap_or_else(|e| self.broken("error", format!("{e:#}")));
         send(&outcome, &pipe);
     }
 
@@ -132,7 +132,7 @@ impl Job<'_> {
         let lock = Lock::take_until(&dir, &lock_name(resource), patience, || has_waited.set(true));
         let lock = match lock {
             Ok(Some(lock)) => Some(lock),
-            Ok(None) => return Ok(broken(self.handler, "busy", "another handler of this resource did not end in time")),
+            Ok(None) => return Ok(self.broken("busy", "another handler of this resource did not end in time")),
             // Without a place for it there is no lock, and no agent that looks at it either.
             Err(e) => {
                 tracing::debug!("{e}");

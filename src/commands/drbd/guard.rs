@@ -1,0 +1,200 @@
+//! `ocf-san drbd guard`: why this side is not promoted, and how somebody says that it may be.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::evidence;
+use super::volumes::{need_root, resource_arg, resource_of};
+use crate::agents::drbd_helper::guard::{Guard, Reason};
+use crate::commands::put;
+use crate::kernel::attr::Root;
+
+/// What somebody who clears a reason should have looked at.
+fn advice(reason: Reason) -> &'static str {
+    match reason {
+        Reason::SplitBrain => "choose the side to keep: ocf-san drbd report RES, then ocf-san drbd recover RES --victim NODE",
+        Reason::VerifyDifferences => "resync the blocks that differ: drbdadm disconnect RES; drbdadm connect RES",
+        Reason::IoError => "replace or check the disk, then attach it: drbdadm attach RES",
+        Reason::Forced => "compare with what the other node has: ocf-san drbd report RES",
+        Reason::OlderData => {
+            "let this side be brought up to date by the other one, which may have newer data: drbdadm connect RES"
+        }
+        Reason::TwoPrimaries => "find out which node was written to: ocf-san drbd report RES",
+    }
+}
+
+fn parse(text: &str) -> Result<Reason, String> {
+    serde_json::from_value(text.into()).map_err(|_| format!("no such reason: one of {}", names().join(", ")))
+}
+
+fn name(reason: Reason) -> String {
+    serde_json::to_value(reason).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+const ALL: [Reason; 6] =
+    [Reason::SplitBrain, Reason::VerifyDifferences, Reason::IoError, Reason::Forced, Reason::OlderData, Reason::TwoPrimaries];
+
+fn names() -> Vec<String> {
+    ALL.into_iter().map(name).collect()
+}
+
+/// Its command line.
+#[must_use]
+pub fn command() -> Command {
+    Command::new("guard")
+        .about("Shows or clears why this side of a resource is not promoted")
+        .args_conflicts_with_subcommands(true)
+        .arg_required_else_help(true)
+        .arg(resource_arg())
+        .subcommand(Command::new("show").about("Shows the guard; 1 when one stands").arg(resource_arg()))
+        .subcommand(
+            Command::new("clear")
+                .about("Takes the guard away, so that this side may be promoted again")
+                .arg(resource_arg())
+                .arg(Arg::new("reason").long("reason").value_name("REASON").value_parser(parse).help("Only this reason, not all"))
+                .arg(
+                    Arg::new("i-checked")
+                        .long("i-checked")
+                        .action(ArgAction::SetTrue)
+                        .help("Somebody has made sure that this side may be used"),
+                ),
+        )
+}
+
+/// Shows or clears it.
+///
+/// # Errors
+/// It can not be read or written, or is to be cleared unchecked.
+pub fn run(root: &Root, matches: &ArgMatches) -> Result<u8> {
+    match matches.subcommand() {
+        Some(("clear", sub)) => {
+            need_root(root)?;
+            let only = sub.get_one::<Reason>("reason").copied();
+            put(&clear(root, resource_of(sub)?, only, sub.get_flag("i-checked"))?)?;
+            Ok(0)
+        }
+        Some((_, sub)) => show(root, resource_of(sub)?),
+        None => show(root, resource_of(matches)?),
+    }
+}
+
+fn show(root: &Root, resource: &str) -> Result<u8> {
+    let guard = Guard::load(root, resource).context("the guard can not be understood, so nothing is promoted here")?;
+    put(&text(resource, &guard))?;
+    Ok(u8::from(!guard.is_empty()))
+}
+
+/// The guard, one line for each reason and one for what to do about it.
+#[must_use]
+pub fn text(resource: &str, guard: &Guard) -> String {
+    if guard.is_empty() {
+        return format!("{resource}: no guard\n");
+    }
+    let mut out = format!("{resource}: not promoted here\n");
+    for entry in &guard.entries {
+        let detail = if entry.detail.is_empty() { String::new() } else { format!(": {}", entry.detail) };
+        // Writing to a String does not fail.
+        let _ = writeln!(out, "  {} since {}, found by {}{detail}", name(entry.reason), entry.since, entry.by);
+        let _ = writeln!(out, "    {}", advice(entry.reason).replace("RES", resource));
+    }
+    out
+}
+
+fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) -> Result<String> {
+    let is_meant = |reason: Reason| only.is_none_or(|only| only == reason);
+    // One that can not be understood is cleared as a whole, or it would stand for ever.
+    let guard = match Guard::load(root, resource) {
+        Ok(guard) => guard,
+        Err(e) if is_checked && only.is_none() => {
+            Guard::discard(root, resource)?;
+            return Ok(format!("{resource}: removed a guard that could not be understood ({e})\n"));
+        }
+        Err(e) => return Err(e.into()),
+    };
+    let standing: Vec<Reason> = guard.entries.iter().map(|entry| entry.reason).filter(|reason| is_meant(*reason)).collect();
+    if standing.is_empty() {
+        return Ok(format!(
+            "{resource}: {}\n",
+            only.map_or("no guard".to_owned(), |reason| format!("no guard for {}", name(reason)))
+        ));
+    }
+    if !is_checked {
+        bail!(
+            "{resource} is guarded: {}; first {}; when that is done, say so with --i-checked",
+            standing.iter().map(|reason| name(*reason)).collect::<Vec<_>>().join(", "),
+            standing.first().map_or("", |reason| advice(*reason)).replace("RES", resource)
+        );
+    }
+    Guard::clear(root, resource, is_meant)?;
+    if standing.contains(&Reason::SplitBrain) {
+        evidence::forget(root, resource)?;
+    }
+    Ok(format!("{resource}: cleared {}\n", standing.iter().map(|reason| name(*reason)).collect::<Vec<_>>().join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::drbd_helper::guard::{Entry, records_of};
+
+    fn guarded(reasons: &[Reason]) -> (tempfile::TempDir, Root) {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Root::fake(keep.path());
+        for reason in reasons {
+            let entry =
+                Entry { reason: *reason, since: "2026-01-31T12:00:00Z".into(), by: "monitor".into(), detail: String::new() };
+            Guard::add(&root, "r0", entry).unwrap();
+        }
+        (keep, root)
+    }
+
+    #[test]
+    fn every_reason_has_a_name_that_is_read_again_and_a_way_out() {
+        for reason in ALL {
+            assert_eq!(parse(&name(reason)), Ok(reason));
+            assert!(!advice(reason).is_empty());
+        }
+        let why = parse("split brain").unwrap_err();
+        assert!(why.starts_with("no such reason: one of split-brain, verify-differences"), "{why}");
+        command().debug_assert();
+    }
+
+    #[test]
+    fn a_guard_is_shown_with_what_to_do() {
+        let (_keep, root) = guarded(&[Reason::SplitBrain]);
+        assert_eq!(
+            text("r0", &Guard::load(&root, "r0").unwrap()),
+            "r0: not promoted here\n  split-brain since 2026-01-31T12:00:00Z, found by monitor\n    \
+             choose the side to keep: ocf-san drbd report r0, then ocf-san drbd recover r0 --victim NODE\n"
+        );
+        assert_eq!(text("r1", &Guard::default()), "r1: no guard\n");
+    }
+
+    #[test]
+    fn nothing_is_cleared_unchecked_and_only_what_was_asked_for() {
+        let (_keep, root) = guarded(&[Reason::SplitBrain, Reason::IoError]);
+        let e = clear(&root, "r0", None, false).unwrap_err().to_string();
+        assert!(e.starts_with("r0 is guarded: split-brain, io-error; first choose") && e.ends_with("--i-checked"), "{e}");
+        root.dir("/var/run/drbd/splitbrain").set("drbd-split-brain-detected-r0-0", "").unwrap();
+        root.dir("/var/run/drbd/splitbrain").set("drbd-split-brain-detected-r0-a-0", "").unwrap();
+        assert_eq!(clear(&root, "r0", Some(Reason::SplitBrain), true).unwrap(), "r0: cleared split-brain\n");
+        assert!(Guard::load(&root, "r0").unwrap().has(Reason::IoError));
+        let left = root.dir("/var/run/drbd/splitbrain").entries().unwrap();
+        assert_eq!(left.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["drbd-split-brain-detected-r0-a-0"]);
+        assert_eq!(clear(&root, "r0", Some(Reason::SplitBrain), false).unwrap(), "r0: no guard for split-brain\n");
+        assert_eq!(clear(&root, "r0", None, true).unwrap(), "r0: cleared io-error\n");
+        assert_eq!(clear(&root, "r0", None, false).unwrap(), "r0: no guard\n");
+    }
+
+    #[test]
+    fn a_guard_that_can_not_be_understood_goes_only_as_a_whole() {
+        let (_keep, root) = guarded(&[]);
+        records_of(&root, "r0").set("guard.json", "{").unwrap();
+        assert!(clear(&root, "r0", None, false).is_err());
+        assert!(clear(&root, "r0", Some(Reason::Forced), true).is_err());
+        assert!(clear(&root, "r0", None, true).unwrap().starts_with("r0: removed a guard"));
+        assert!(Guard::load(&root, "r0").unwrap().is_empty());
+    }
+}
