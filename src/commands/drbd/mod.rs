@@ -3,8 +3,12 @@
 mod evidence;
 mod guard;
 pub mod handler;
+mod recover;
+mod report;
+mod rollback;
 mod snapshots;
 mod status;
+mod steps;
 mod volumes;
 
 use anyhow::{Result, bail};
@@ -22,8 +26,11 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(handler::command())
         .subcommand(status::command())
+        .subcommand(report::command())
+        .subcommand(recover::command())
         .subcommand(guard::command())
         .subcommand(snapshots::command())
+        .subcommand(rollback::command())
 }
 
 /// Does what was asked for below `drbd`. Returns the exit code.
@@ -34,6 +41,9 @@ pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> Result<u8> {
     match matches.subcommand() {
         Some(("handler", sub)) => Ok(handler::run(root, env, sub)),
         Some(("status", sub)) => status::run(root, sub),
+        Some(("report", sub)) => report::run(root, sub),
+        Some(("recover", sub)) => recover::run(root, sub),
+        Some(("rollback", sub)) => rollback::run(root, sub),
         Some(("guard", sub)) => guard::run(root, sub),
         Some(("snapshots", sub)) => snapshots::run(root, sub),
         _ => bail!("no such command"),

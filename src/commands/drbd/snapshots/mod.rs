@@ -10,7 +10,9 @@ mod storage;
 #[cfg(test)]
 pub use group::snapshot as test_snapshot;
 pub use group::{Group, Kind, Snapshot, stamp};
-pub use make::{Order, Step, change, make, plan, remove, widen};
+pub use make::{Order, change, make, plan, remove, widen};
 pub use plan::{Call, Decision, Resync, Sight, decide};
 pub use show::{command, run};
-pub use storage::{Storage, Volume};
+pub use storage::Storage;
+#[cfg(test)]
+pub use storage::Volume;

@@ -1,0 +1,168 @@
+//! What a guided command does, one command a line: shown first, and only then done, each with a limit.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::snapshots::{self, Storage};
+use crate::agents::drbd_helper::guard::{Entry, Guard};
+use crate::commands::put;
+use crate::deadline::Deadline;
+use crate::kernel::attr::Root;
+use crate::kernel::drbd::tools::{Drbdadm, Failure};
+use crate::kernel::exec::Tool;
+use crate::kernel::lvm::names::VgName;
+
+/// The configuration of DRBD.
+const CONFIG: &str = "/etc/drbd.conf";
+
+/// One command, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Why, for whoever reads along.
+    pub why: String,
+    /// What.
+    pub act: Act,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// `drbdadm COMMAND… RESOURCE`; with one of these codes of the kernel's it was so already.
+    Drbdadm(Vec<&'static str>, &'static [i32]),
+    /// `drbdmeta …`
+    Drbdmeta(Vec<String>),
+    /// `lvm …` in this volume group.
+    Lvm(VgName, Vec<String>),
+    /// A reason not to promote this side.
+    Guard(Entry),
+}
+
+impl Step {
+    /// With a limit of a minute.
+    pub fn new(why: impl Into<String>, act: Act) -> Self {
+        Self { why: why.into(), act, limit: Duration::from_secs(60) }
+    }
+
+    /// With another limit.
+    #[must_use]
+    pub fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// As somebody would type it.
+    #[must_use]
+    pub fn command(&self, resource: &str) -> String {
+        match &self.act {
+            Act::Drbdadm(words, _) => format!("drbdadm {} {resource}", words.join(" ")),
+            Act::Drbdmeta(words) => format!("drbdmeta {}", words.join(" ")),
+            Act::Lvm(_, words) => words.join(" "),
+            Act::Guard(entry) => format!("ocf-san guards {resource} here: {}", entry.reason),
+        }
+    }
+}
+
+/// Where steps are done.
+#[derive(Debug)]
+pub struct Ground<'a> {
+    /// The machine.
+    pub root: &'a Root,
+    /// The resource.
+    pub resource: &'a str,
+    /// What its volumes stand on.
+    pub storage: &'a Storage,
+}
+
+impl Ground<'_> {
+    /// Shows all of them.
+    ///
+    /// # Errors
+    /// stdout can not be written to.
+    pub fn show(&self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            put(&format!("  # {}\n  {}\n", step.why, step.command(self.resource)))?;
+        }
+        Ok(())
+    }
+
+    /// Does all of them, one after the other, up to the first that fails.
+    ///
+    /// # Errors
+    /// What failed, with the complaint.
+    pub fn walk(&self, steps: &[Step]) -> Result<()> {
+        for step in steps {
+            put(&format!("{}\n", step.command(self.resource)))?;
+            self.one(step).with_context(|| step.command(self.resource))?;
+        }
+        Ok(())
+    }
+
+    fn one(&self, step: &Step) -> Result<()> {
+        let deadline = Deadline::after(step.limit);
+        match &step.act {
+            Act::Drbdadm(words, accepted) => match Drbdadm::find(self.root, CONFIG)?.run(words, self.resource, deadline) {
+                Err(Failure::Refused(refusal)) if refusal.kernel.is_some_and(|code| accepted.contains(&code)) => Ok(()),
+                Err(e) => Err(e.into()),
+                Ok(_) => Ok(()),
+            },
+            Act::Drbdmeta(words) => {
+                let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                Tool::find(self.root, "drbdmeta").context("package drbd-utils")?.ok(&words, deadline)?;
+                Ok(())
+            }
+            Act::Lvm(vg, words) => {
+                let held = self.storage.held(vg).with_context(|| format!("volume group {vg}"))?;
+                snapshots::change(self.root, held, "change", words, deadline)
+            }
+            Act::Guard(entry) => Guard::add(self.root, self.resource, entry.clone()).map(drop).map_err(Into::into),
+        }
+    }
+}
+
+/// Asks whether to go on. Where nobody can be asked that is a refusal.
+///
+/// # Errors
+/// No, or nobody to ask.
+pub fn confirm(question: &str) -> Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!("{question} nobody can be asked here: say --yes");
+    }
+    put(&format!("{question} Type yes to go on: "))?;
+    io::stdout().flush().ok();
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).context("stdin")?;
+    if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was done") }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Step::new("", self.clone()).command("RES"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_shown_as_it_is_typed() {
+        let connect = Step::new("x", Act::Drbdadm(vec!["connect", "--discard-my-data"], &[]));
+        assert_eq!(connect.command("r0"), "drbdadm connect --discard-my-data r0");
+        let merge = Act::Lvm(VgName::parse("vg0").unwrap(), vec!["lvconvert".into(), "--merge".into(), "vg0/s".into()]);
+        assert_eq!(Step::new("x", merge).command("r0"), "lvconvert --merge vg0/s");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Root::fake(keep.path());
+        let ground = Ground { root: &root, resource: "r0", storage: &Storage::default() };
+        let e = ground.walk(&[Step::new("x", Act::Drbdmeta(vec!["10".into()]))]).unwrap_err();
+        let text = format!("{e:#}");
+        assert!(text.starts_with("drbdmeta 10: package drbd-utils: find drbdmeta"), "{text}");
+    }
+}
