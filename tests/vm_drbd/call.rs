@@ -51,7 +51,7 @@ impl Call {
         ] {
             call = call.env(name, value);
         }
-        let call = call.env("HA_LOGFILE", dir.join("ha.log").to_str().unwrap()).set("drbd_resource", resource).seconds(120);
+        let call = call.env("HA_LOGFILE", dir.join("ha.log").to_str().unwrap()).set("drbd_resource", resource).within(120);
         // Nobody's guest is rebooted by accident.
         if peer() { call } else { call.set("on_stop_hang", "fail") }
     }
@@ -82,6 +82,11 @@ impl Call {
     /// Its time-out.
     pub fn seconds(self, seconds: u32) -> Self {
         self.env("OCF_RESKEY_CRM_meta_timeout", &format!("{}", seconds * 1000))
+    }
+
+    /// Its time-out for ours; the peer has ten minutes, which it needs where processors are emulated and busy.
+    pub fn within(self, seconds: u32) -> Self {
+        self.seconds(if peer() { 600 } else { seconds })
     }
 
     /// How deep a monitor or validate-all looks.

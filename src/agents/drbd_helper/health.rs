@@ -143,12 +143,8 @@ impl Look<'_> {
 
     fn partial(&self) -> Option<String> {
         let name = &self.resource.name;
-        let missing = self.facts.volumes.iter().find(|(volume, _)| !self.resource.devices.iter().any(|d| d.volume == *volume));
         if self.resource.devices.is_empty() {
             return Some(format!("{name} is there without any volume: drbdadm adjust {name}"));
-        }
-        if let Some((volume, minor)) = missing {
-            return Some(format!("{name}/{volume} (minor {minor}) is gone: drbdadm adjust {name}"));
         }
         is_bare(self.resource).then(|| format!("{name} has neither a disk nor a connection: drbdadm adjust {name}"))
     }
@@ -197,6 +193,10 @@ impl Look<'_> {
         }
         if let Some(device) = resource.devices.iter().find(|d| d.has_quorum == Some(false)) {
             return Some(format!("{}: no quorum: bring a peer back", self.name(device)));
+        }
+        let is_there = |volume: u32| resource.devices.iter().any(|device| device.volume == volume);
+        if let Some((volume, minor)) = self.facts.volumes.iter().find(|(volume, _)| !is_there(*volume)) {
+            return Some(format!("{name}/{volume} (minor {minor}) is gone: drbdadm adjust {name}"));
         }
         let worst = resource.devices.iter().min_by_key(|d| d.disk.unwrap_or(DiskState::UpToDate));
         worst
@@ -270,6 +270,10 @@ impl Look<'_> {
             return None;
         }
         if self.facts.is_unconnected && !resource.is_primary() {
+            return None;
+        }
+        // Pacemaker keeps the first reason it hears with a code: let that be the frozen I/O, if the handler does not end it before.
+        if self.facts.frozen_io.0 == Frozen::Degraded && resource.suspended.is_any() && self.facts.frozen_for < self.facts.frozen_io.1 {
             return None;
         }
         if stands_alone(resource) {

@@ -148,7 +148,8 @@ impl Start<'_> {
             return Err(Trouble::again(format_args!("{}: the kernel does not show what was just made", self.name)));
         };
         if resource.is_primary() {
-            lower_once(self.cx, &resource)?;
+            // One that is held open serves somebody.
+            lower_once(self.cx, &resource).map_err(|trouble| Trouble::last(trouble.error))?;
             return Err(Trouble::again(format_args!("{}: was Primary before anybody promoted it", self.name)));
         }
         self.await_nodes()?;
@@ -183,7 +184,11 @@ impl Start<'_> {
                 }
                 self.run(&["new-resource"])?;
             }
-            self.run(&["new-minor"])?;
+            if let Err(e) = self.run(&["new-minor"]) {
+                // Where some are there already, it complains of those.
+                let now = self.look()?.filter(|now| now.devices.len() >= self.nodes.len());
+                return now.map(Some).ok_or(e);
+            }
         } else {
             self.helper.wait_for_handlers(self.cx, self.cx.deadline.share(0.3))?;
             self.run(&["adjust", "--skip-net"])?;

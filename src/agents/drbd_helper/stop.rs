@@ -9,7 +9,9 @@ use super::trouble::{Trouble, drbdsetup, until};
 use super::values::Guarding;
 use crate::deadline::Deadline;
 use crate::kernel::drbd::model::Resource;
-use crate::ocf::error::OcfError;
+use crate::kernel::drbd::{Drbd, netlink};
+use crate::kernel::error::KernelError;
+use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
 impl Helper {
@@ -70,6 +72,21 @@ fn down_once(cx: &Context, name: &str, before: Option<&Resource>) -> Result<(), 
             (cx.progress)(&format!("drbdsetup down {name}"));
             tool.down(name, cx.deadline)
         }
+        Err(e) if e.code == Code::Installed => {
+            if Drbd::open(cx.root).is_ok_and(|drbd| drbd.is_none()) {
+                return Ok(());
+            }
+            tracing::warn!("{e}: asking the kernel itself");
+            (cx.progress)(&format!("take down {name} by netlink"));
+            return match (netlink::down(name, cx.deadline), before) {
+                (Ok(_), _) => Ok(()),
+                (Err(e), Some(resource)) if is_held_open(&e) => {
+                    tracing::info!("{e}");
+                    Err(Trouble::again(held_open(cx, resource)))
+                }
+                (Err(e), _) => Err(Trouble::again(e)),
+            };
+        }
         Err(e) => return Err(e.into()),
     };
     let Err(failure) = done else { return Ok(()) };
@@ -82,6 +99,11 @@ fn down_once(cx: &Context, name: &str, before: Option<&Resource>) -> Result<(), 
         (Some(refusal), Some(resource)) if refusal.is_held_open() => Err(Trouble::again(held_open(cx, resource))),
         _ => Err(Trouble::again(format_args!("{name}: down: {failure}"))),
     }
+}
+
+/// Whether the kernel refused because somebody has a volume open (`SS_DEVICE_IN_USE`).
+fn is_held_open(e: &KernelError) -> bool {
+    e.source.to_string().contains("(-12)")
 }
 
 /// Another node that is promoted and stays so, as a notification says.

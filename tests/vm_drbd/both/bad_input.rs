@@ -61,7 +61,7 @@ fn a_kernel_that_has_no_such_module() {
     let world = World::alone(1);
     sh("cp /sys/module/drbd/parameters/usermode_helper /run/ocf-san-drbd/umh.was; rmmod drbd").ok();
     sh("mount -t tmpfs none /lib/modules").ok();
-    world.call("start").seconds(30).run().is(5).says(&["module"]);
+    world.call("start").within(30).run().is(5).says(&["module"]);
     world.call("probe").run().expect(7, 5);
     world.call("monitor").run().expect(7, 5);
     world.call("stop").run().is(0);
@@ -196,7 +196,7 @@ fn two_promoted_where_the_configuration_allows_one() {
 fn a_disk_without_meta_data() {
     let world = World::down(1);
     world.wipe();
-    world.call("start").seconds(40).run().is(1).says(&["create-md"]);
+    world.call("start").within(40).run().is(1).says(&["create-md"]);
     world.call("stop").run().is(0);
     assert_eq!(world.sees(End::Near), None);
 }

@@ -27,7 +27,7 @@ fn a_split_brain_scores_like_no_other_state_and_is_not_promoted() {
     world.call("monitor").run().is(0);
     // The peer: as if the other side were merely switched off.
     world.scored("", "1000");
-    world.call("promote").seconds(30).run().expect(1, 0).says(&["split brain"]);
+    world.call("promote").within(30).run().expect(1, 0).says(&["split brain"]);
     assert_eq!(world.role(), if peer() { "Primary" } else { "Secondary" });
 }
 
@@ -38,7 +38,7 @@ fn a_split_brain_after_fencing_scores_best_on_both_sides_of_the_peer() {
     world.call("monitor").run().is(0);
     world.scored("", "10000");
     let before = world.handled().len();
-    world.call("promote").seconds(30).run().expect(1, 0).says(&["split brain"]);
+    world.call("promote").within(30).run().expect(1, 0).says(&["split brain"]);
     // It is not even asked whether the other side is out of the way.
     assert_eq!(world.handled().iter().skip(before).filter(|name| *name == "fence-peer").count(), 0);
 }

@@ -85,7 +85,7 @@ fn what_a_resync_left_half_done_has_no_score_and_is_not_promoted() {
     world.settles("WFConnection", "Inconsistent/DUnknown");
     world.call("monitor").run().is(0);
     world.scored("", "");
-    world.call("promote").seconds(30).run().is(1).says(&["UpToDate"]);
+    world.call("promote").within(30).run().is(1).says(&["UpToDate"]);
     assert_eq!(world.role(), "Secondary");
 }
 
@@ -99,7 +99,7 @@ fn disks_that_were_never_in_use_are_started_and_not_promoted() {
     world.settles("Connected", "Inconsistent/Inconsistent");
     world.call("monitor").run().is(0);
     world.scored("", "");
-    world.call("promote").seconds(30).run().is(1);
+    world.call("promote").within(30).run().is(1);
     world.stop();
 }
 
@@ -127,7 +127,7 @@ fn a_secondary_without_a_disk_or_a_peer_is_of_no_use() {
     world.settles("WFConnection", "Diskless/DUnknown");
     world.call("monitor").run().expect(1, 0);
     world.scored("", "");
-    world.call("promote").seconds(30).run().is(1);
+    world.call("promote").within(30).run().is(1);
     world.stop();
     assert_eq!(world.sees(End::Near), None);
 }
