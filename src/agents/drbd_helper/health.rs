@@ -273,7 +273,10 @@ impl Look<'_> {
             return None;
         }
         // Pacemaker keeps the first reason it hears with a code: let that be the frozen I/O, if the handler does not end it before.
-        if self.facts.frozen_io.0 == Frozen::Degraded && resource.suspended.is_any() && self.facts.frozen_for < self.facts.frozen_io.1 {
+        if self.facts.frozen_io.0 == Frozen::Degraded
+            && resource.suspended.is_any()
+            && self.facts.frozen_for < self.facts.frozen_io.1
+        {
             return None;
         }
         if stands_alone(resource) {

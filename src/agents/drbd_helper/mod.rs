@@ -11,6 +11,7 @@ pub mod health;
 pub mod last_primary;
 mod notify;
 mod observe;
+mod overflow;
 mod params;
 mod promote;
 mod record;
@@ -146,7 +147,7 @@ fn seen(drbd: &Drbd, name: &str, record: &Record, cx: &Context) -> Result<Option
 }
 
 impl Agent for Helper {
-    fn monitor(&self, cx: &Context, _level: Level) -> Result<State, OcfError> {
+    fn monitor(&self, cx: &Context, level: Level) -> Result<State, OcfError> {
         let name = self.name()?;
         let was = Record::load(cx, name);
         let mut record = was.clone();
@@ -161,7 +162,7 @@ impl Agent for Helper {
         let writing = if cx.env.is_probe() { Writing::Again } else { Writing::IfLost };
         let state = self.assess(cx, &resource, &mut record, writing);
         record.save(cx, name, &was);
-        Ok(state)
+        Ok(if level == Level::Cheap { state } else { self.with_snapshots(cx, &resource, state) })
     }
 
     fn presence(&self, cx: &Context) -> Result<State, OcfError> {
