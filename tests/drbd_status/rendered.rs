@@ -110,7 +110,7 @@ pub fn render(minors: &[Minor], chance: &mut Chance) -> String {
         writeln!(text, "cs:{} {states} {protocol} {}", cs(minor), flags(minor)).unwrap();
         let n = |counter: Option<u64>| counter.unwrap();
         write!(text, "    ns:{} nr:{} dw:{} dr:{} ", n(minor.sent), n(minor.received), n(minor.written), n(minor.read)).unwrap();
-        write!(text, "al:3 bm:4 lo:-1 pe:0 ua:0 ap:{} ep:1 wo:f oos:{}\n", n(minor.pending), n(minor.out_of_sync)).unwrap();
+        writeln!(text, "al:3 bm:4 lo:-1 pe:0 ua:0 ap:{} ep:1 wo:f oos:{}", n(minor.pending), n(minor.out_of_sync)).unwrap();
         if let Some(progress) = minor.progress {
             render_progress(&mut text, minor.replication, progress, chance);
         }
@@ -153,7 +153,7 @@ fn render_progress(text: &mut String, replication: Option<Replication>, progress
     let mean = chance.one(&["3", "12 -- 1,234"]);
     let want = chance.one(&["", " want: 2,048"]);
     let stalled = if progress.is_stalled { " (stalled)" } else { "" };
-    write!(text, "finish: {left} speed: {speed} ({mean}){want} K/sec{stalled}\n").unwrap();
+    writeln!(text, "finish: {left} speed: {speed} ({mean}){want} K/sec{stalled}").unwrap();
     if chance.below(3) == 0 {
         text.push_str("\t 42% sector pos: 12/345\n\tresync: used:0/61 hits:0 misses:1 starving:0 locked:0 changed:1\n\tact_log: used:0/1237\n");
     }
