@@ -6,6 +6,7 @@ use super::observe::{meta, promoted_max};
 use super::trouble::needs_root;
 use crate::kernel::drbd::Drbd;
 use crate::kernel::drbd::module::{self, DISABLED};
+use crate::kernel::drbd::tools::Drbdadm;
 use crate::kernel::exec::Tool;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
@@ -28,13 +29,24 @@ impl Helper {
             None => module::is_loadable(cx.root, cx.deadline.share(0.5))
                 .map_err(|e| OcfError::new(Code::Installed, format_args!("there is no module drbd to load: {e}")))?,
         }
-        check_clone(cx, drbd.as_ref(), &dump)?;
+        check_clone(cx, drbd.as_ref(), || Ok(dump.clone()))?;
         check_helper(cx, &dump)
+    }
+
+    /// Checks how Pacemaker clones the resource, as a start does.
+    ///
+    /// # Errors
+    /// It is no clone that DRBD can be.
+    pub(super) fn check_clone(&self, cx: &Context, drbd: &Drbd, drbdadm: &Drbdadm) -> Result<(), OcfError> {
+        let name = self.name()?;
+        check_clone(cx, Some(drbd), || {
+            drbdadm.dump(name, cx.deadline.share(0.3)).map_err(|e| self.trouble("drbdadm dump", &e).error)
+        })
     }
 }
 
 /// Whether the clone is what DRBD can be. Notifications are not needed.
-fn check_clone(cx: &Context, drbd: Option<&Drbd>, dump: &str) -> Result<(), OcfError> {
+fn check_clone(cx: &Context, drbd: Option<&Drbd>, dump: impl FnOnce() -> Result<String, OcfError>) -> Result<(), OcfError> {
     let number = |names: &[&str]| meta(cx, names).and_then(|text| text.trim().parse::<u32>().ok());
     let wrong = |why: &str| Err(OcfError::new(Code::Configured, why));
     let promoted = promoted_max(cx).unwrap_or(1);
@@ -47,7 +59,7 @@ fn check_clone(cx: &Context, drbd: Option<&Drbd>, dump: &str) -> Result<(), OcfE
     if promoted > 2 {
         return wrong("promoted-max: no more than two can be Primary");
     }
-    if promoted == 2 && !has_option(dump, "allow-two-primaries", &["yes", ""]) {
+    if promoted == 2 && !has_option(&dump()?, "allow-two-primaries", &["yes", ""]) {
         return wrong("promoted-max is 2, and allow-two-primaries is not set in the configuration of the resource");
     }
     let clones = number(&["clone_max"]).unwrap_or(2);

@@ -48,6 +48,7 @@ impl Helper {
         let drbd = self.module(cx)?;
         (cx.progress)(&format!("drbdadm sh-dev {name}"));
         let nodes = drbdadm.devices(name, cx.deadline.share(0.3)).map_err(|e| self.trouble("drbdadm sh-dev", &e).error)?;
+        self.check_clone(cx, &drbd, &drbdadm)?;
         let was = Record::load(cx, name);
         let before = seen(&drbd, name, &was, cx)?;
         let mut start = Start { helper: self, cx, name, drbd, drbdadm, nodes, record: was.clone() };

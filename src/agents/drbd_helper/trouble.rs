@@ -86,12 +86,16 @@ impl Helper {
             return Trouble { error: OcfError::new(Code::Generic, what), is_final: false };
         };
         match refusal.config() {
-            Some(ConfigTrouble::Unknown) => installed(format!("drbd_resource: {name} is not in {config} and what it includes")),
+            Some(ConfigTrouble::Unknown) => {
+                installed(format!("drbd_resource: {name} is not in {config}, or not for this host (uname -n)"))
+            }
             Some(ConfigTrouble::OtherHost) => installed(format!("{name}: no section on this host (uname -n) in {config}")),
             Some(ConfigTrouble::Broken) => installed(format!("{name}: {config} can not be read: {refusal}")),
+            None if refusal.lacks_meta_data() => {
+                Trouble::last(format_args!("{name}: the disk has no meta-data of DRBD: drbdadm create-md {name}"))
+            }
             None => match refusal.kernel {
-                // No valid meta-data; a wrong kind or size of it.
-                Some(119) => Trouble::last(format_args!("{name}: the disk has no meta-data of DRBD: drbdadm create-md {name}")),
+                // A wrong kind or size of meta-data.
                 Some(112..=118 | 165) => Trouble::last(format_args!("{name}: {doing}: {refusal}")),
                 _ => Trouble::again(format_args!("{name}: {doing}: {refusal}")),
             },

@@ -55,8 +55,10 @@ impl Refusal {
             let more = more.and(lines.get(at + 2)).map(|line| format!(": {line}")).unwrap_or_default();
             return Self { exit: output.code, kernel: Some(kernel), text: format!("{said}{more}") };
         }
-        let is_echo = |line: &&&str| line.is_empty() || (line.starts_with("Command ") && line.contains("terminated with"));
-        let known = ["arse error", "ignored, since this host", "not defined in your config", "held by pid"];
+        let is_echo = |line: &&&str| {
+            !line.contains(char::is_alphanumeric) || (line.starts_with("Command ") && line.contains("terminated with"))
+        };
+        let known = ["arse error", "an not open", "ignored, since this host", "not defined in your config", "held by pid"];
         let telling = lines.iter().find(|line| known.iter().any(|word| line.contains(word)));
         let last = lines.iter().rfind(|line| !is_echo(line));
         let text = telling.or(last).map_or_else(|| output.complaint(), |line| (*line).to_owned());
@@ -81,6 +83,12 @@ impl Refusal {
         self.exit == Some(20) && self.text.contains("held by pid")
     }
 
+    /// There is no meta-data on the disk: the kernel says so, or drbdmeta, which drbdadm asks before.
+    #[must_use]
+    pub fn lacks_meta_data(&self) -> bool {
+        self.kernel == Some(119) || (self.kernel.is_none() && self.text.to_lowercase().contains("no valid meta data found"))
+    }
+
     /// The peer is Primary, and two may not be.
     #[must_use]
     pub fn peer_is_primary(&self) -> bool {
@@ -99,7 +107,7 @@ impl Refusal {
         if self.text.contains("not defined in your config") {
             return Some(ConfigTrouble::Unknown);
         }
-        let is_broken = self.text.contains("arse error") || self.exit == Some(10);
+        let is_broken = ["arse error", "an not open"].iter().any(|word| self.text.contains(word)) || self.exit == Some(10);
         is_broken.then_some(ConfigTrouble::Broken)
     }
 }
@@ -280,6 +288,7 @@ mod tests {
                 Some(ConfigTrouble::OtherHost),
             ),
             (10, "/etc/drbd.d/r0.res:3: Parse error: 'a | b' expected,\n\tbut got 'x'\n", Some(ConfigTrouble::Broken)),
+            (20, "Can not open '/etc/no-such.conf'.\n.\n", Some(ConfigTrouble::Broken)),
             (20, "lock on /var/lock/drbd-147-0 currently held by pid:77", None),
             (11, "0: State change failed: (-1) Multiple primaries not allowed by config", None),
         ];

@@ -23,7 +23,7 @@ fn a_resource_that_is_in_no_configuration() {
         of("start").run().is(5).says(&["no-such", "/etc/drbd"]);
         of("monitor").run().expect(7, 5);
         of("probe").run().is(7);
-        of("promote").run().is(5);
+        of("promote").run().expect(1, 5);
         of("stop").run().is(0);
     });
 }
@@ -34,7 +34,7 @@ fn a_configuration_that_does_not_parse() {
     let world = World::down(1);
     fs::write(world.config(), "resource broken { on { ;").unwrap();
     leaves_no_trace(&world, || {
-        world.call("start").run().is(5).says(&["broken", ".res:1"]);
+        world.call("start").run().is(5).says(&["parse error", ".res:1"]);
         world.call("probe").run().is(7);
         world.call("monitor").run().expect(7, 5);
         world.call("stop").run().is(0);
@@ -49,7 +49,7 @@ fn a_host_that_is_not_in_the_configuration() {
     let text = fs::read_to_string(world.config()).unwrap().replace("on solo", "on solo.example.net");
     fs::write(world.config(), text).unwrap();
     leaves_no_trace(&world, || {
-        world.call("start").run().is(5).says(&["solo"]);
+        world.call("start").run().is(5).says(&["host", "uname -n"]);
         world.call("probe").run().is(7);
         world.call("stop").run().is(0);
     });
@@ -126,7 +126,7 @@ fn without_privilege() {
         assert_ne!(world.call("promote").by_nobody().seconds(15).run().code(), 0);
     } else {
         for action in ["start", "promote", "stop", "demote"] {
-            world.call(action).by_nobody().seconds(30).run().is(4).says(&["root"]);
+            world.call(action).by_nobody().seconds(30).run().is(4);
         }
     }
     assert_eq!(world.role(), "Secondary");
@@ -157,7 +157,7 @@ fn a_name_that_no_resource_can_have() {
     leaves_no_trace(&world, || {
         for name in ["a b", "r0;touch /tmp/x", "r*", "$(id)"] {
             world.call("start").set("drbd_resource", name).run().is(6).says(&["drbd_resource"]);
-            world.call("probe").set("drbd_resource", name).run().expect(7, 6);
+            world.call("probe").set("drbd_resource", name).run().is(6);
         }
     });
 }

@@ -183,7 +183,7 @@ fn a_disk_that_failed_with_no_other_copy_in_reach_is_a_failure() {
     until("the disk is given up", 30, || {
         world.sees(End::Near).is_some_and(|minor| minor.ds.starts_with("Diskless") || minor.ds.starts_with("Failed"))
     });
-    world.call("monitor").run().expect(9, 8).says(&["volume 0"]);
+    world.call("monitor").run().expect(9, 8).says(&["Diskless"]);
 }
 
 /// Both nodes were off, the other one had served last, and this one comes up first: what is promoted here is older data.

@@ -38,14 +38,15 @@ fn a_monitor_answers_while_every_drbd_command_on_the_machine_hangs() {
 /// `adjust` and `connect` beside a handler are what makes all DRBD commands wait: it is waited for before.
 #[test]
 #[ignore = "vm: holds the lock of a handler"]
-fn a_notification_waits_for_a_handler_and_says_so_when_the_time_is_up() {
+fn a_notification_that_connects_waits_for_a_handler() {
     let world = World::connected(1);
+    let waits = "(exec flock LOCK sleep 12) >/dev/null 2>&1 & sleep 0.5";
     let lock = format!("/run/ocf-san/drbd/{}.handler.lock", world.resource);
-    sh(&format!("mkdir -p /run/ocf-san/drbd && (exec flock {lock} sleep 4) >/dev/null 2>&1 & sleep 0.5")).ok();
-    world.configure("ping-timeout 19;", "");
+    sh(&format!("mkdir -p /run/ocf-san/drbd; {}", waits.replace("LOCK", &lock))).ok();
+    world.admin(End::Near, "disconnect");
+    world.settles("StandAlone", "UpToDate/DUnknown");
     let since = Instant::now();
     world.call("notify").of("pre", "start").run().is(0);
-    assert!(since.elapsed() > Duration::from_secs(2), "{:?}", since.elapsed());
-    let shown = sh(&format!("drbdsetup show {}", world.resource)).ok();
-    assert!(shown.contains("19"), "{shown}");
+    assert!(since.elapsed() > Duration::from_secs(1), "{:?}", since.elapsed());
+    world.settles("Connected", "UpToDate/UpToDate");
 }
