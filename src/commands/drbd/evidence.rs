@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(of(&state(ConnectionState::StandAlone, DiskState::Outdated)), ["StandAlone with an outdated peer"]);
         assert!(of(&state(ConnectionState::Connecting, DiskState::Outdated)).is_empty());
         root.dir("/dev")
-            .set("kmsg", "<1>[   20.1] block drbd10: Split-Brain detected but unresolved, dropping connection!\n")
+            .set("kmsg", "<1>[   12.3] block drbd10: Split-Brain detected but unresolved, dropping connection!")
             .unwrap();
         assert_eq!(of(&state(ConnectionState::Connecting, DiskState::DUnknown)), ["the kernel log"]);
         assert!(of(&state(ConnectionState::Connected, DiskState::UpToDate)).is_empty());
