@@ -103,7 +103,11 @@ fn choose<'a>(groups: &'a [Group], id: Option<&str>) -> Result<&'a Group, String
     match id {
         _ if groups.is_empty() => Err("no snapshots".to_owned()),
         Some(id) => groups.iter().rfind(|group| group.id == id).ok_or_else(|| format!("no group {id}, only {}", ids())),
-        None => groups.iter().rfind(|group| group.is_good()).ok_or_else(|| format!("no group is whole and valid: {}", ids())),
+        None => groups.iter().rfind(|group| group.is_good()).ok_or_else(|| {
+            let spilt: Vec<&str> = groups.iter().filter(|group| group.is_overflowed()).map(|group| group.id.as_str()).collect();
+            let why = if spilt.is_empty() { String::new() } else { format!(" (overflowed: {})", spilt.join(", ")) };
+            format!("no group is whole and valid: {}{why}", ids())
+        }),
     }
 }
 
@@ -129,7 +133,7 @@ mod tests {
         assert_eq!(choose(&groups, None).unwrap().id, "g2");
         assert_eq!(choose(&groups, Some("g1")).unwrap().id, "g1");
         assert_eq!(choose(&groups, Some("g9")).unwrap_err(), "no group g9, only g1, g2, g3");
-        assert_eq!(choose(&groups[2..], None).unwrap_err(), "no group is whole and valid: g3");
+        assert_eq!(choose(&groups[2..], None).unwrap_err(), "no group is whole and valid: g3 (overflowed: g3)");
         assert_eq!(choose(&[], None).unwrap_err(), "no snapshots");
     }
 
