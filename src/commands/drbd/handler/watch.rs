@@ -1,7 +1,7 @@
 //! Runs a handler in a worker and ends in time, whatever becomes of the worker: the module waits for this process without a limit, and a
 //! disk or a lock that hangs must not become a DRBD that hangs.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::panic;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::ArgMatches;
 
 use super::audit::{self, Line};
-use super::{Call, Handler, Outcome, Work};
+use super::{Afterwards, Call, Handler, Outcome, Work};
 use crate::deadline::Deadline;
 use crate::kernel::attr::{Dir, Root};
 use crate::kernel::drbd::Drbd;
@@ -27,6 +27,9 @@ const STATE: &str = "/run/ocf-san/drbd";
 
 /// What is kept back of the limit for ending a worker and saying so.
 const RESERVE: Duration = Duration::from_millis(500);
+
+/// How long the line about an outcome gets on its way before the node goes down.
+const TO_SAY_IT: Duration = Duration::from_millis(500);
 
 /// The directory of what handlers keep until the next boot. Touches nothing.
 #[must_use]
@@ -49,11 +52,13 @@ pub fn run(root: &Root, env: &Env, handler: &'static Handler, options: &ArgMatch
     let call = Call::new(env, named(options));
     audit::open(root, env, &call, options.get_one::<String>("logfacility").map(String::as_str));
     let line = Line { handler, call: &call, began, note };
-    end_a_panic_safely(&line);
+    end_a_panic_safely(root, &line);
     let job = Job { root, env, handler, options, call: &call, deadline: end.within(limit.saturating_sub(RESERVE)) };
-    let outcome = job.in_a_worker(end).unwrap_or_else(|e| broken(handler, "error", format!("{e:#}")));
-    audit::say(&line, &outcome);
-    outcome.code
+    let say = |outcome: &Outcome| audit::say(root, &line, outcome);
+    job.in_a_worker(end, &say).unwrap_or_else(|e| {
+        say(&broken(handler, "error", format!("{e:#}")));
+        handler.broken
+    })
 }
 
 /// The resource that the command line names: by an argument, or by the option that some handlers have.
@@ -67,8 +72,8 @@ fn broken(handler: &Handler, result: &str, why: impl Into<String>) -> Outcome {
 }
 
 /// Not with Rust's code 101 or a signal, whatever those would mean to the module.
-fn end_a_panic_safely(line: &Line) {
-    let (line, code) = (line.owned(), line.handler.broken);
+fn end_a_panic_safely(root: &Root, line: &Line) {
+    let (line, code) = (line.owned(root), line.handler.broken);
     panic::set_hook(Box::new(move |info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         line.say(&Outcome::new(code, "error", format!("internal error at {place}")));
@@ -86,7 +91,8 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn in_a_worker(&self, end: Deadline) -> Result<Outcome> {
+    /// Gives the exit code, after `say` has heard of the outcome.
+    fn in_a_worker(&self, end: Deadline, say: &dyn Fn(&Outcome)) -> Result<u8> {
         let (mut read, write) = pipe().context("no pipe")?;
         let setup = Setup { dies_with_parent: true, keep: keep(&write), retry: Some(end.share(0.5)), ..Setup::default() };
         let worker = Child::fork(setup, move || self.work(write)).context("no worker")?;
@@ -101,28 +107,38 @@ impl Job<'_> {
                 }
             }
         }
+        let outcome = match serde_json::from_slice(&text) {
+            Ok(outcome) => outcome,
+            Err(_) if is_whole => broken(self.handler, "error", "the worker ended without an answer"),
+            Err(_) => broken(self.handler, "timeout", "not done in time"),
+        };
+        say(&outcome);
         if is_whole {
-            // It is about to end, and with it its lock is free again.
-            let _ = worker.wait(end.within(RESERVE));
+            // It has a lock to give back, and may have saved the worst for last.
+            let _ = worker.wait(end);
         } else {
             worker.kill_group();
         }
-        match serde_json::from_slice(&text) {
-            Ok(outcome) => Ok(outcome),
-            Err(_) if is_whole => Ok(broken(self.handler, "error", "the worker ended without an answer")),
-            Err(_) => Ok(broken(self.handler, "timeout", "not done in time")),
-        }
+        Ok(outcome.code)
     }
 
     /// In the worker: does it and sends the outcome down the pipe, which closes behind it.
     fn work(&self, pipe: PipeEnd) {
         let pipe = Arc::new(pipe);
         report_panics(self.handler.broken, &pipe);
-        let outcome = self.act().unwrap_or_else(|e| broken(self.handler, "error", format!("{e:#}")));
+        let afterwards = RefCell::new(None);
+        let outcome = self.act(&afterwards).unwrap_or_else(|e| broken(self.handler, "error", format!("{e:#}")));
         send(&outcome, &pipe);
+        if let Some(act) = afterwards.take() {
+            // The hook above has the pipe too.
+            drop(panic::take_hook());
+            drop(pipe);
+            std::thread::sleep(TO_SAY_IT);
+            act();
+        }
     }
 
-    fn act(&self) -> Result<Outcome> {
+    fn act(&self, afterwards: &RefCell<Option<Afterwards>>) -> Result<Outcome> {
         let resource = self.resource()?;
         let resource = resource.as_str();
         let patience =
@@ -140,7 +156,7 @@ impl Job<'_> {
             }
         };
         let Self { root, env, options, call, deadline, .. } = *self;
-        let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline });
+        let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline, afterwards });
         drop(lock);
         outcome
     }
