@@ -1,4 +1,5 @@
-//! What a stuck stop leads to: proof, evidence, then the keys of `on_stop_hang`, unless a file forbids it.
+//! What a stuck stop leads to: proof, evidence, then the keys of `on_stop_hang`, unless a file forbids it. What DRBD reports of itself may lead
+//! to the same, without a proof: the kernel has said that this node must not go on.
 //!
 //! A stop that is stuck and says so would leave the node half in the cluster: the other node may not start what this one may still
 //! write. So by default this node takes itself out; but only when two looks have shown that the kernel holds something, and a third
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use super::evidence::{Case, Evidence};
 use super::frame::shortened;
+use super::held::Suspects;
 use super::press::press;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -49,10 +51,17 @@ impl Preparation {
         spec.params.iter().any(|param| param.decl().name == "on_stop_hang")
     }
 
+    /// For what the parameters of an agent say. A stop works with a broken configuration: then the defaults stand.
+    #[must_use]
+    pub fn new(root: &Root, params: &Params) -> Self {
+        let policy = params.get(&ON_STOP_HANG).unwrap_or(OnStopHang::Reboot);
+        Self::with(root, policy, params.get(&NOREBOOT_FILE).unwrap_or_else(|_| "/etc/ha.d/noreboot".into()))
+    }
+
     /// Locks memory and opens what is needed to write evidence and press keys. What does not work is a warning, never a failure: the
     /// stop comes first.
     #[must_use]
-    pub fn new(root: &Root, params: &Params) -> Self {
+    pub fn with(root: &Root, policy: OnStopHang, noreboot: PathBuf) -> Self {
         let mut warnings = Vec::new();
         let locked = if root.is_fake() { Ok(()) } else { lock_memory() };
         if let Err(e) = locked {
@@ -60,9 +69,6 @@ impl Preparation {
         }
         let kmsg = KernelLog::open(root).map_err(|e| warnings.push(e.to_string())).ok();
         let trigger = Trigger::open(root).map_err(|e| warnings.push(e.to_string())).ok();
-        // A stop works with a broken configuration: then the defaults stand.
-        let policy = params.get(&ON_STOP_HANG).unwrap_or(OnStopHang::Reboot);
-        let noreboot = params.get(&NOREBOOT_FILE).unwrap_or_else(|_| "/etc/ha.d/noreboot".into());
         Self { policy, noreboot, trigger, kmsg, warnings }
     }
 
@@ -71,26 +77,46 @@ impl Preparation {
     ///
     /// `was_forbidden` is what the worker saw of `noreboot_file` before it touched anything.
     #[must_use]
-    pub fn escalate(&self, root: &Root, case: &Case, was_forbidden: Option<bool>, end: Deadline) -> Option<Answer> {
+    pub fn escalate(&self, root: &Root, stuck: &Stuck, was_forbidden: Option<bool>, end: Deadline) -> Option<Answer> {
         let second_look = Deadline::after(end.share(0.4).remaining().clamp(LEAST_GAP, LONGEST_GAP));
-        let mut evidence = Evidence::gather(root, case, &self.noreboot, second_look);
+        let mut evidence = Evidence::gather(root, &stuck.case, &self.noreboot, second_look);
         sleep(second_look.remaining());
-        let held = case.suspects.held()?;
+        let held = stuck.suspects.held()?;
         evidence.lines.push(held.describe());
+        let plan = self.conclude(root, &stuck.case, &evidence, was_forbidden, end);
+        let what = evidence.culprit.as_deref().unwrap_or(&stuck.note);
+        if !plan.presses() {
+            return Some(answer(what, plan.outcome));
+        }
+        if !held.is_still() {
+            self.say("the kernel let go in the last moment, no key is pressed");
+            return None;
+        }
+        Some(answer(what, self.press(root, &plan, "stop is stuck", end)))
+    }
+
+    /// What the kernel's own report of the worst leads to. Writes the evidence down and presses nothing yet.
+    #[must_use]
+    pub fn report(&self, root: &Root, case: &Case, end: Deadline) -> Plan {
+        let evidence = Evidence::gather(root, case, &self.noreboot, end.share(0.4).within(LONGEST_GAP));
+        self.conclude(root, case, &evidence, None, end)
+    }
+
+    fn conclude(&self, root: &Root, case: &Case, evidence: &Evidence, was_forbidden: Option<bool>, end: Deadline) -> Plan {
         let plan = Plan::new(root, self.policy, evidence.is_forbidden.or(was_forbidden) == Some(true));
         if let Some(kmsg) = &self.kmsg {
             evidence.to_kernel_log(kmsg);
         }
         evidence.to_disk(root, case, end.share(0.3).within(Duration::from_secs(1)));
-        let what = evidence.culprit.as_deref().unwrap_or(&case.note);
-        let Some(last) = plan.last else { return Some(answer(what, plan.outcome)) };
-        if !held.is_still() {
-            self.say("the kernel let go in the last moment, no key is pressed");
-            return None;
-        }
-        self.say(&format!("stop is stuck, pressing sysrq s, u, {last:?}"));
-        let pressed = press(root, self.trigger.as_ref(), last, end);
-        Some(answer(what, if pressed { plan.outcome } else { "no sysrq, node needs fencing" }))
+        plan
+    }
+
+    /// Presses the keys of the plan, if any, and does not come back before the deadline, if at all. Gives the outcome as it is then.
+    #[must_use]
+    pub fn press(&self, root: &Root, plan: &Plan, why: &str, end: Deadline) -> &'static str {
+        let Some(last) = plan.last else { return plan.outcome };
+        self.say(&format!("{why}, pressing sysrq s, u, {last:?}"));
+        if press(root, self.trigger.as_ref(), last, end) { plan.outcome } else { "no sysrq, node needs fencing" }
     }
 
     fn say(&self, record: &str) {
@@ -100,14 +126,37 @@ impl Preparation {
     }
 }
 
+/// A stop that is stuck, at the first look.
+#[derive(Debug)]
+pub struct Stuck {
+    /// For the evidence.
+    pub case: Case,
+    /// What it was doing.
+    pub note: String,
+    /// What may be held.
+    pub suspects: Suspects,
+}
+
 /// The last key, if any, and how the reason says it.
 #[derive(Debug, PartialEq, Eq)]
-struct Plan {
+pub struct Plan {
     last: Option<Key>,
     outcome: &'static str,
 }
 
 impl Plan {
+    /// Whether keys are to be pressed.
+    #[must_use]
+    pub fn presses(&self) -> bool {
+        self.last.is_some()
+    }
+
+    /// In a few words: `rebooting node`.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        self.outcome
+    }
+
     fn new(root: &Root, policy: OnStopHang, is_forbidden: bool) -> Self {
         let (last, outcome) = match policy {
             OnStopHang::Fail => (None, "on_stop_hang=fail"),

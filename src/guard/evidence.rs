@@ -1,5 +1,5 @@
-//! What there was to see when a stop was stuck, written down before anything drastic: to the kernel log, which a crash dump and pstore
-//! keep, and to a file.
+//! What there was to see when a stop was stuck or a handler was told of the worst, written down before anything drastic: to the kernel log,
+//! which a crash dump and pstore keep, and to a file.
 //!
 //! Looking may hang and so may writing a file, so each is done by a child of its own that is waited for a bounded time. Its findings
 //! come through a pipe, so what it saw in time counts.
@@ -10,7 +10,6 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::frame::shortened;
-use super::held::Suspects;
 use super::hung;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -22,19 +21,15 @@ pub use super::hung::culprit;
 
 const DIR: &str = "/var/log/ocf-san";
 
-/// What is stuck.
+/// What has happened.
 #[derive(Debug)]
 pub struct Case {
-    /// `LIO(lun1)`.
-    pub who: String,
-    /// The part of a file name that stands for it.
+    /// In a line: `LIO(lun1) stop is stuck in the kernel: configfs enable`.
+    pub headline: String,
+    /// The beginning of the file's name: `hang-LIO-lun1`.
     pub file: String,
-    /// What it was doing.
-    pub note: String,
-    /// Its worker.
-    pub pid: i32,
-    /// What may be held, at the first look.
-    pub suspects: Suspects,
+    /// The worker that is stuck, if one is.
+    pub worker: Option<i32>,
 }
 
 /// What was seen.
@@ -55,9 +50,9 @@ impl Evidence {
     /// Looks for at most until the deadline. Never fails: what could not be seen is not there.
     #[must_use]
     pub fn gather(root: &Root, case: &Case, noreboot: &Path, deadline: Deadline) -> Self {
-        let mut lines = vec![format!("{} stop is stuck in the kernel: {}", case.who, case.note)];
+        let mut lines = vec![case.headline.clone()];
         let mut evidence = Self::default();
-        for line in seen_by_a_child(root, case.pid, noreboot, deadline).lines() {
+        for line in seen_by_a_child(root, case.worker, noreboot, deadline).lines() {
             if let Some(is) = line.strip_prefix(FORBIDDEN) {
                 evidence.is_forbidden = Some(is == "yes");
                 continue;
@@ -85,7 +80,7 @@ impl Evidence {
     pub fn to_disk(&self, root: &Root, case: &Case, deadline: Deadline) {
         let writer = Child::fork(Setup::default(), || {
             let ((year, month, day), time) = utc(SystemTime::now());
-            let name = format!("hang-{}-{year:04}{month:02}{day:02}T{}Z.txt", case.file, time.replace(':', ""));
+            let name = format!("{}-{year:04}{month:02}{day:02}T{}Z.txt", case.file, time.replace(':', ""));
             let dir = root.dir(DIR);
             let text = self.lines.join("\n") + "\n";
             log::write_files();
@@ -124,11 +119,11 @@ fn records_may_grow(last: &str, lines: &[String]) -> bool {
     lines.first().is_none_or(|first| first != last)
 }
 
-fn seen_by_a_child(root: &Root, pid: i32, noreboot: &Path, deadline: Deadline) -> String {
+fn seen_by_a_child(root: &Root, worker: Option<i32>, noreboot: &Path, deadline: Deadline) -> String {
     let Ok((mut read, mut write)) = pipe() else { return String::new() };
     let setup = Setup { dies_with_parent: true, keep: keep(&write), ..Setup::default() };
     let looker = Child::fork(setup, move || {
-        look(root, pid, noreboot, |line| {
+        look(root, worker, noreboot, |line| {
             let _ = writeln!(write, "{line}");
         });
     });
@@ -158,20 +153,20 @@ pub fn is_forbidden(root: &Root, noreboot: &Path) -> Option<bool> {
 }
 
 /// In the child: what matters most first, what may hang last.
-fn look(root: &Root, pid: i32, noreboot: &Path, mut say: impl FnMut(String)) {
+fn look(root: &Root, worker: Option<i32>, noreboot: &Path, mut say: impl FnMut(String)) {
     if let Some(is) = is_forbidden(root, noreboot) {
         say(format!("{FORBIDDEN}{}", if is { "yes" } else { "no" }));
     }
     if let Some(culprit) = culprit(root) {
         say(format!("{CULPRIT}{culprit}"));
     }
-    for line in hung::threads_of(root, pid) {
+    for line in worker.map(|pid| hung::threads_of(root, pid)).unwrap_or_default() {
         say(format!("worker {line}"));
     }
     for line in hung::devices_in_trouble(root) {
         say(format!("device {line}"));
     }
-    hung::tasks_in_trouble(root, pid, |line| say(format!("task {line}")));
+    hung::tasks_in_trouble(root, worker, |line| say(format!("task {line}")));
     for line in hung::drbd(root).lines() {
         say(format!("drbd {}", line.trim()));
     }
@@ -198,7 +193,7 @@ mod tests {
         let root = Root::fake(dir.path());
         let look = || {
             let mut lines = Vec::new();
-            look(&root, 1, Path::new("/etc/ha.d/noreboot"), |line| lines.push(line));
+            look(&root, Some(1), Path::new("/etc/ha.d/noreboot"), |line| lines.push(line));
             lines
         };
         assert_eq!(look(), ["forbidden=no"]);

@@ -62,10 +62,10 @@ pub fn threads_of(root: &Root, pid: i32) -> Vec<String> {
 }
 
 /// Every thread in D state and every kernel thread of the iSCSI target, a line each, but for those of the process `but`.
-pub fn tasks_in_trouble(root: &Root, but: i32, mut say: impl FnMut(String)) {
+pub fn tasks_in_trouble(root: &Root, but: Option<i32>, mut say: impl FnMut(String)) {
     let proc = root.dir("/proc");
     let pids = proc.dirs().unwrap_or_default();
-    for pid in pids.iter().filter(|name| name.parse::<i32>().is_ok_and(|pid| pid != but)) {
+    for pid in pids.iter().filter(|name| name.parse::<i32>().is_ok_and(|pid| Some(pid) != but)) {
         for (tid, dir, stat) in threads(&proc.dir(pid)) {
             if stat.state == 'D' || TARGET_THREADS.iter().any(|name| stat.comm.starts_with(name)) {
                 say(describe(&tid, &dir, &stat));
@@ -220,12 +220,12 @@ mod tests {
         put(20, 21, "ocf-san", 'D', stack);
         put(30, 30, "iscsi_np", 'S', "");
         let mut found = Vec::new();
-        tasks_in_trouble(&root, 10, |line| found.push(line));
+        tasks_in_trouble(&root, Some(10), |line| found.push(line));
         let blocked = "21 (ocf-san) D in iscsit_cause_connection_reinstatement: iscsit_stop_session < configfs_write_iter";
         assert_eq!(found, [blocked, "30 (iscsi_np) S"]);
         assert_eq!(threads_of(&root, 20), ["20 (ocf-san) S", blocked]);
         found.clear();
-        tasks_in_trouble(&root, 20, |line| found.push(line));
+        tasks_in_trouble(&root, Some(20), |line| found.push(line));
         assert_eq!(found, ["30 (iscsi_np) S"], "the worker's own are named apart");
     }
 }

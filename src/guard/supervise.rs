@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::budget::{Budget, DEATH, LEAST_TRY};
-use super::escalate::Preparation;
+use super::escalate::{Preparation, Stuck};
 use super::evidence::Case;
 use super::held::Suspects;
 use super::record::{Files, Kind, Record};
@@ -191,13 +191,12 @@ impl Call<'_> {
         }
         let (who, file) = (self.env.instance(), file_name(self.env.instance()));
         let case = Case {
-            who: format!("{}({who})", self.spec.name),
-            file: format!("{}-{file}", self.spec.name),
-            note: note.to_owned(),
-            pid,
-            suspects,
+            headline: format!("{}({who}) stop is stuck in the kernel: {note}", self.spec.name),
+            file: format!("hang-{}-{file}", self.spec.name),
+            worker: Some(pid),
         };
-        preparation.escalate(self.root, &case, was_forbidden, self.budget.end)
+        let stuck = Stuck { case, note: note.to_owned(), suspects };
+        preparation.escalate(self.root, &stuck, was_forbidden, self.budget.end)
     }
 
     /// Writes down a worker that does not end, for the next call.

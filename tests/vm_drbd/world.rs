@@ -146,11 +146,12 @@ impl World {
             };
             let port = |end: End| 7000 + self.number * 2 + u32::from(end == End::Far);
             let other = if end == End::Near { End::Far } else { End::Near };
-            let volumes: String = (0..self.volumes).map(|n| format!("    {}\n", volume(n))).collect();
+            let volumes: Vec<_> = (0..self.volumes).map(|n| format!("    {}\n", volume(n))).collect();
             let text = format!(
-                "resource {} {{\n  net {{ {net} }}\n  disk {{ {disk} }}\n{volumes}\
+                "resource {} {{\n  net {{ {net} }}\n  disk {{ {disk} }}\n{}\
                  \x20 on solo {{ address 127.0.0.1:{}; }}\n  on other {{ address 127.0.0.1:{}; }}\n}}\n",
                 self.name(end),
+                volumes.concat(),
                 port(end),
                 port(other),
             );
@@ -308,9 +309,9 @@ impl World {
     /// A machine without these programs, by a layer over their directory that only this test sees.
     pub fn hide(&self, programs: &[&str]) {
         let layer = self.dir.join(format!("layer-{}", programs[0]));
-        let hidden: String = programs.iter().map(|name| format!("mknod {}/{name} c 0 0; ", layer.display())).collect();
+        let hidden: Vec<_> = programs.iter().map(|name| format!("mknod {}/{name} c 0 0; ", layer.display())).collect();
         let overlay = format!("mount -t overlay none -o lowerdir={}:/usr/sbin /usr/sbin", layer.display());
-        sh(&format!("mkdir {} && {hidden} {overlay}", layer.display())).ok();
+        sh(&format!("mkdir {} && {} {overlay}", layer.display(), hidden.concat())).ok();
         for program in programs {
             assert_eq!(sh(&format!("{program} --version")).code, 127, "{program}");
         }

@@ -2,10 +2,14 @@
 
 use std::time::Instant;
 
+use serde::Serialize;
+
+use super::watch::{now, state_dir};
 use super::{Call, Handler, Outcome};
 use crate::kernel::attr::Root;
 use crate::ocf::env::Env;
 use crate::ocf::log;
+use crate::ocf::state_file::file_name;
 
 /// A call, for its line.
 pub struct Line<'a> {
@@ -21,6 +25,7 @@ pub struct Line<'a> {
 
 /// The same without what it borrows.
 pub struct OwnedLine {
+    root: Root,
     handler: &'static Handler,
     call: Call,
     began: Instant,
@@ -29,15 +34,21 @@ pub struct OwnedLine {
 
 impl Line<'_> {
     /// A copy that outlives what this borrows.
-    pub fn owned(&self) -> OwnedLine {
-        OwnedLine { handler: self.handler, call: self.call.clone(), began: self.began, note: self.note.to_owned() }
+    pub fn owned(&self, root: &Root) -> OwnedLine {
+        OwnedLine {
+            root: root.clone(),
+            handler: self.handler,
+            call: self.call.clone(),
+            began: self.began,
+            note: self.note.to_owned(),
+        }
     }
 }
 
 impl OwnedLine {
     /// As [`say`].
     pub fn say(&self, outcome: &Outcome) {
-        say(&Line { handler: self.handler, call: &self.call, began: self.began, note: &self.note }, outcome);
+        say(&self.root, &Line { handler: self.handler, call: &self.call, began: self.began, note: &self.note }, outcome);
     }
 }
 
@@ -49,15 +60,35 @@ pub fn open(root: &Root, env: &Env, call: &Call, facility: Option<&str>) {
 }
 
 /// Says it: a success as an information, everything else as a warning.
-pub fn say(line: &Line, outcome: &Outcome) {
+pub fn say(root: &Root, line: &Line, outcome: &Outcome) {
     let why = if line.note.is_empty() { outcome.why.clone() } else { format!("{} ({})", outcome.why, line.note) };
     let (handler, resource, peer) = (line.handler.name, subject(line.call), line.call.peer());
     let (result, code) = (outcome.result.as_str(), outcome.code);
     let ms = line.began.elapsed().as_millis();
+    keep(root, line, &Record { at: now(), peer: peer.clone(), result: result.to_owned(), code, why: why.clone() });
     if line.handler.is_good(code) {
         tracing::info!("handler={handler} resource={resource} peer={peer} result={result} code={code} ms={ms} why={why:?}");
     } else {
         tracing::warn!("handler={handler} resource={resource} peer={peer} result={result} code={code} ms={ms} why={why:?}");
+    }
+}
+
+/// What a handler said last, until the next boot.
+#[derive(Debug, Serialize)]
+struct Record {
+    at: String,
+    peer: String,
+    result: String,
+    code: u8,
+    why: String,
+}
+
+/// For whoever looks later. A handler does not fail for want of a place for it.
+fn keep(root: &Root, line: &Line, record: &Record) {
+    let name = format!("{}.{}.json", file_name(&subject(line.call)), line.handler.name);
+    let kept = serde_json::to_vec(record).map(|text| state_dir(root).replace_file(&name, &text));
+    if let Ok(Err(e)) = kept {
+        tracing::debug!("{e}");
     }
 }
 

@@ -268,7 +268,8 @@ mod tests {
         let call = Call::new(&env, None);
         let options = handler.command().try_get_matches_from([&[handler.name], args].concat()).unwrap();
         let deadline = Deadline::after(Duration::from_secs(5));
-        let work = Work { root, env: &env, call: &call, resource: "r0", options: &options, deadline };
+        let afterwards = std::cell::RefCell::new(None);
+        let work = Work { root, env: &env, call: &call, resource: "r0", options: &options, deadline, afterwards: &afterwards };
         (handler.act)(&work).unwrap()
     }
 

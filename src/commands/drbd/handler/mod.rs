@@ -8,11 +8,13 @@ mod audit;
 mod before_resync;
 mod call;
 mod fence_peer;
+mod last_resort;
 mod resync_log;
 mod split_brain;
 mod unfence_peer;
 mod watch;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -36,6 +38,11 @@ pub static ALL: &[Handler] = &[
     unfence_peer::UNFENCE_PEER,
     before_resync::BEFORE,
     before_resync::AFTER,
+    last_resort::PRI_ON_INCON_DEGR,
+    last_resort::PRI_LOST,
+    last_resort::PRI_LOST_AFTER_SB,
+    last_resort::LOCAL_IO_ERROR,
+    last_resort::QUORUM_LOST,
     split_brain::INITIAL,
     split_brain::SPLIT_BRAIN,
     split_brain::OUT_OF_SYNC,
@@ -70,7 +77,6 @@ pub struct Handler {
 }
 
 /// What a handler has to work with. There is nothing here that changes DRBD.
-#[derive(Debug)]
 pub struct Work<'a> {
     /// The machine.
     pub root: &'a Root,
@@ -84,9 +90,19 @@ pub struct Work<'a> {
     pub options: &'a ArgMatches,
     /// By when it should be done.
     pub deadline: Deadline,
+    /// What is done once the outcome stands in the journal, while the module still waits; see [`Work::then`].
+    afterwards: &'a RefCell<Option<Afterwards>>,
 }
 
+/// The last act of a handler.
+type Afterwards = Box<dyn FnOnce()>;
+
 impl Work<'_> {
+    /// Has this done once the outcome has been said, for what nobody comes back from.
+    pub fn then(&self, act: impl FnOnce() + 'static) {
+        *self.afterwards.borrow_mut() = Some(Box::new(act));
+    }
+
     /// The resource as it is now.
     ///
     /// # Errors

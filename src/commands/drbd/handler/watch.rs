@@ -1,7 +1,7 @@
 //! Runs a handler in a worker and ends in time, whatever becomes of the worker: the module waits for this process without a limit, and a
 //! disk or a lock that hangs must not become a DRBD that hangs.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::panic;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::ArgMatches;
 
 use super::audit::{self, Line};
-use super::{Call, Handler, Outcome, Work};
+use super::{Afterwards, Call, Handler, Outcome, Work};
 use crate::deadline::Deadline;
 use crate::kernel::attr::{Dir, Root};
 use crate::kernel::drbd::Drbd;
@@ -27,6 +27,9 @@ const STATE: &str = "/run/ocf-san/drbd";
 
 /// What is kept back of the limit for ending a worker and saying so.
 const RESERVE: Duration = Duration::from_millis(500);
+
+/// How long the line about an outcome gets on its way before the node goes down.
+const TO_SAY_IT: Duration = Duration::from_millis(500);
 
 /// The directory of what handlers keep until the next boot. Touches nothing.
 #[must_use]
@@ -49,11 +52,14 @@ pub fn run(root: &Root, env: &Env, handler: &'static Handler, options: &ArgMatch
     let call = Call::new(env, named(options));
     audit::open(root, env, &call, options.get_one::<String>("logfacility").map(String::as_str));
     let line = Line { handler, call: &call, began, note };
-    end_a_panic_safely(&line, handler.code_when_broken(options));
+    end_a_panic_safely(root, &line, handler.code_when_broken(options));
     let job = Job { root, env, handler, options, call: &call, deadline: end.within(limit.saturating_sub(RESERVE)) };
-    let outcome = job.in_a_worker(end).unwrap_or_else(|e| job.broken("error", format!("{e:#}")));
-    audit::say(&line, &outcome);
-    outcome.code
+    let say = |outcome: &Outcome| audit::say(root, &line, outcome);
+    job.in_a_worker(end, &say).unwrap_or_else(|e| {
+        let outcome = job.broken("error", format!("{e:#}"));
+        say(&outcome);
+        outcome.code
+    })
 }
 
 /// The resource that the command line names: by an argument, or by the option that some handlers have.
@@ -63,8 +69,8 @@ fn named(options: &ArgMatches) -> Option<&str> {
 }
 
 /// Not with Rust's code 101 or a signal, whatever those would mean to the module.
-fn end_a_panic_safely(line: &Line, code: u8) {
-    let line = line.owned();
+fn end_a_panic_safely(root: &Root, line: &Line, code: u8) {
+    let line = line.owned(root);
     panic::set_hook(Box::new(move |info| {
         let place = info.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         line.say(&Outcome::new(code, "error", format!("internal error at {place}")));
@@ -86,7 +92,8 @@ impl Job<'_> {
         Outcome::new(self.handler.code_when_broken(self.options), result, why)
     }
 
-    fn in_a_worker(&self, end: Deadline) -> Result<Outcome> {
+    /// Gives the exit code, after `say` has heard of the outcome.
+    fn in_a_worker(&self, end: Deadline, say: &dyn Fn(&Outcome)) -> Result<u8> {
         let (mut read, write) = pipe().context("no pipe")?;
         let setup = Setup { dies_with_parent: true, keep: keep(&write), retry: Some(end.share(0.5)), ..Setup::default() };
         let worker = Child::fork(setup, move || self.work(write)).context("no worker")?;
@@ -101,28 +108,38 @@ impl Job<'_> {
                 }
             }
         }
+        let outcome = match serde_json::from_slice(&text) {
+            Ok(outcome) => outcome,
+            Err(_) if is_whole => self.broken("error", "the worker ended without an answer"),
+            Err(_) => self.broken("timeout", "not done in time"),
+        };
+        say(&outcome);
         if is_whole {
-            // It is about to end, and with it its lock is free again.
-            let _ = worker.wait(end.within(RESERVE));
+            // It has a lock to give back, and may have saved the worst for last.
+            let _ = worker.wait(end);
         } else {
             worker.kill_group();
         }
-        match serde_json::from_slice(&text) {
-            Ok(outcome) => Ok(outcome),
-            Err(_) if is_whole => Ok(self.broken("error", "the worker ended without an answer")),
-            Err(_) => Ok(self.broken("timeout", "not done in time")),
-        }
+        Ok(outcome.code)
     }
 
     /// In the worker: does it and sends the outcome down the pipe, which closes behind it.
     fn work(&self, pipe: PipeEnd) {
         let pipe = Arc::new(pipe);
         report_panics(self.handler.code_when_broken(self.options), &pipe);
-        let outcome = self.act().unwrap_or_else(|e| self.broken("error", format!("{e:#}")));
+        let afterwards = RefCell::new(None);
+        let outcome = self.act(&afterwards).unwrap_or_else(|e| self.broken("error", format!("{e:#}")));
         send(&outcome, &pipe);
+        if let Some(act) = afterwards.take() {
+            // The hook above has the pipe too.
+            drop(panic::take_hook());
+            drop(pipe);
+            std::thread::sleep(TO_SAY_IT);
+            act();
+        }
     }
 
-    fn act(&self) -> Result<Outcome> {
+    fn act(&self, afterwards: &RefCell<Option<Afterwards>>) -> Result<Outcome> {
         let resource = self.resource()?;
         let resource = resource.as_str();
         let patience =
@@ -140,7 +157,7 @@ impl Job<'_> {
             }
         };
         let Self { root, env, options, call, deadline, .. } = *self;
-        let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline });
+        let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline, afterwards });
         drop(lock);
         outcome
     }
