@@ -72,6 +72,10 @@ pub fn know(root: &Root, resource: &str, deadline: Deadline) -> Result<Known> {
     let mut known = Known::default();
     match Config::of(root, resource, None, deadline.within(CONFIG)) {
         Ok(config) => known.config = Some(config),
+        // drbdadm has printed all there is, and it is not among that.
+        Err(e) if e.doing == "understand" && e.is_not_found() => {
+            known.missing.push("not in the configuration of DRBD".to_owned());
+        }
         Err(e) => known.missing.push(format!("configuration: {e}")),
     }
     let own = known.config.as_ref().and_then(|config| config.host(&host(root)));
