@@ -1,7 +1,7 @@
-# shellcheck shell=bash disable=SC2154 # set by drbd-two-nodes
+# shellcheck shell=bash disable=SC2154,SC2034 # set and used by drbd-two-nodes
 # Sourced by drbd-two-nodes: expectations, answers, and how things are run.
 
-held=0 failed=0 rows=() answers=() play='' begun=0
+rows=() answers=() play='' begun=0
 
 say() { printf '%s\n' "$*"; }
 on() { timeout -k 5 "${limit:-60}" scripts/lab run "$@" </dev/null; } # NODE COMMAND...
