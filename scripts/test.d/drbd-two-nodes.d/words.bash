@@ -78,6 +78,6 @@ what_is_known() {
         say "  --- $node"
         limit=30 on "$node" 'cat /proc/drbd; timeout 10 crm_mon -1rfA | sed 1,8d; dmesg | grep -i drbd | tail -n 8
             grep -hE "drbd|DRBD" /var/log/pacemaker/pacemaker.log | grep -vE "debug|info:" | tail -n 8
-            journalctl -q -t ocf-san -n 5 -o cat' 2>&1 | cut -c 1-240 || true
+            journalctl -q -b -o cat | grep handler= | tail -n 5' 2>&1 | cut -c 1-240 || true
     done
 }
