@@ -7,12 +7,13 @@ mod decide;
 pub mod nodes;
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::{Arg, ArgAction, Command};
 
 use super::{Handler, Outcome, Work};
+use crate::deadline::Deadline;
 use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::ocf::cib::{Cib, Created, Fence, Pacemaker};
 use decide::{BROKEN, Decision, FENCED, OUTDATED, PeerState, View, decide};
@@ -20,6 +21,9 @@ use nodes::Nodes;
 
 /// The part of the time in which better news is waited for; what is left is for placing a constraint.
 const WAITING: f64 = 0.7;
+
+/// How long the controller of a peer gets to answer.
+const ANSWER: Duration = Duration::from_secs(6);
 
 /// How long between two looks.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -74,7 +78,7 @@ fn act(work: &Work) -> Result<Outcome> {
     let scene = Scene::new(work, &pacemaker);
     let over = work.deadline.share(WAITING);
     loop {
-        let last = match scene.look(over.is_past()) {
+        let last = match scene.look(over) {
             Ok((Decision::Answer(outcome), ..)) => return Ok(outcome),
             Ok((Decision::Wait(why), ..)) => why,
             Ok((Decision::Place(outcome), fence)) => match pacemaker.create(&fence, work.deadline) {
@@ -152,13 +156,14 @@ impl<'a> Scene<'a> {
         Ok((nodes, fence))
     }
 
-    fn look(&self, is_over: bool) -> Result<(Decision, Fence), Trouble> {
+    fn look(&self, over: Deadline) -> Result<(Decision, Fence), Trouble> {
+        let began = Instant::now();
         let resource = self.work.look()?;
         let cib = self.pacemaker.cib(self.work.deadline)?;
         let (nodes, fence) = self.fence(&cib, &resource).map_err(Trouble::ForGood)?;
         let fences = cib.fences();
         let state = |node: &String| {
-            let answers = || self.pacemaker.answers(node, self.work.deadline.within(Duration::from_secs(3)));
+            let answers = || self.pacemaker.answers(node, self.work.deadline.share(0.5).within(ANSWER));
             (node.clone(), PeerState::new(cib.seen(node), answers, fences))
         };
         let standing = fence.standing(&cib);
@@ -171,7 +176,7 @@ impl<'a> Scene<'a> {
             disk: worst_disk(&resource),
             is_peer_up_to_date: is_peer_up_to_date(&resource),
             peers: &peers,
-            is_over,
+            is_over: over.is_past() || !has_time_for_another(began.elapsed(), self.work.deadline.remaining()),
         };
         Ok((decide(&view), fence))
     }
@@ -190,6 +195,12 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Whether another look that takes as long as the last one would leave the time to place a constraint, which takes about as long again: on a
+/// slow machine Pacemaker's commands take seconds, and an answer that comes too late is none.
+fn has_time_for_another(last: Duration, left: Duration) -> bool {
+    left > last.saturating_mul(2).saturating_add(AGAIN)
+}
+
 /// The worst of the local disks; `None` when there is no device or one is not told.
 pub fn worst_disk(resource: &Resource) -> Option<DiskState> {
     let disks: Option<Vec<_>> = resource.devices.iter().map(|device| device.disk).collect();
@@ -200,4 +211,20 @@ pub fn worst_disk(resource: &Resource) -> Option<DiskState> {
 pub fn is_peer_up_to_date(resource: &Resource) -> bool {
     let mut with_disk = resource.peer_devices().filter(|(_, peer)| peer.is_client != Some(true)).peekable();
     with_disk.peek().is_some() && with_disk.all(|(_, peer)| peer.disk == Some(DiskState::UpToDate))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_look_is_begun_that_would_leave_no_time_to_act() {
+        let seconds = Duration::from_secs;
+        assert!(has_time_for_another(seconds(1), seconds(12)));
+        assert!(
+            !has_time_for_another(seconds(8), seconds(11)),
+            "the next would end after 8 s, and a constraint takes seconds too"
+        );
+        assert!(!has_time_for_another(Duration::ZERO, Duration::ZERO));
+    }
 }
