@@ -16,8 +16,8 @@ const HANDLERS: &str = "/run/ocf-san/drbd";
 /// The first pause between two attempts, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
-/// What is kept of the time for saying why it did not work.
-const LAST_WORD: Duration = Duration::from_millis(500);
+/// What is kept of the time for saying why it did not work: so much at least, and this part of it.
+const LAST_WORD: (Duration, f64) = (Duration::from_millis(500), 0.08);
 
 /// An attempt that failed.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ impl Trouble {
 /// What the last attempt said.
 pub fn until<T>(deadline: Deadline, mut attempt: impl FnMut() -> Result<T, Trouble>) -> Result<T, OcfError> {
     let mut pause = PAUSES.0;
+    let last_word = LAST_WORD.0.max(deadline.remaining().mul_f64(LAST_WORD.1));
     loop {
         let begun = std::time::Instant::now();
         let trouble = match attempt() {
@@ -60,7 +61,7 @@ pub fn until<T>(deadline: Deadline, mut attempt: impl FnMut() -> Result<T, Troub
             Err(trouble) => trouble,
         };
         // An attempt that has no time to end would be killed, and its reason lost.
-        let needed = pause + begun.elapsed().mul_f64(1.2) + LAST_WORD;
+        let needed = pause + begun.elapsed().mul_f64(1.2) + last_word;
         if trouble.is_final || deadline.remaining() < needed {
             return Err(trouble.error);
         }
