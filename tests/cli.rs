@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "runs the binary")]
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -51,7 +52,13 @@ impl Seen {
 }
 
 fn seen(command: &mut Command) -> Seen {
-    let Output { status, stdout, stderr } = command.stdin(Stdio::null()).output().unwrap();
+    let Output { status, stdout, stderr } = loop {
+        match command.stdin(Stdio::null()).output() {
+            // A copy that has just been written: the fork of another test still has it open.
+            Err(e) if e.kind() == io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            other => break other.unwrap(),
+        }
+    };
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Seen { code: status.code().expect("it exits"), stdout: text(stdout), stderr: text(stderr) }
 }

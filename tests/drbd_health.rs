@@ -202,7 +202,7 @@ fn frozen_io_is_seen_once_its_grace_is_over() {
     let frozen = "cs:WFConnection ro:Primary/Unknown ds:UpToDate/DUnknown C s-----";
     let at = |frozen_for, frozen_io| Beside { frozen_for, frozen_io, ..NOTHING };
     holds(&[
-        ("within the grace", frozen, at(29, Frozen::Degraded), 191, "10000", "not connected (Connecting)"),
+        ("within the grace", frozen, at(29, Frozen::Degraded), 8, "10000", ""),
         ("after it", frozen, at(30, Frozen::Degraded), 191, "10000", "I/O is frozen for 30 s"),
         ("after it, to fail", frozen, at(45, Frozen::Fail), 9, "10000", "drbdadm resume-io r0"),
         ("to be ignored", frozen, at(999, Frozen::Ignore), 191, "10000", "not connected"),

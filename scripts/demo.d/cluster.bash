@@ -31,6 +31,7 @@ put_files() {
     for node in node1 node2; do
         on "$node" mkdir -p /etc/target || return 1
         lab put "$node" "$work/saveconfig.json" /etc/target/saveconfig.json || return 1
+        lab put "$node" "$here/../packaging/drbd.d/ocf-san-84.res" /etc/drbd.d/ocf-san-84.res || return 1
         for part in node cib; do lab put "$node" "$parts/$part" "/root/$part" || return 1; done
         on "$node" /root/node files || return 1
     done

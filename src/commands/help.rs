@@ -49,8 +49,13 @@ fn parameter(out: &mut String, decl: &Decl) -> fmt::Result {
         (decl.replaced_by.is_some(), "deprecated"),
     ];
     let flags: String = flags.iter().filter(|(set, _)| *set).flat_map(|(_, name)| [", ", name]).collect();
-    let default = decl.default.map(|text| format!(", default {text}")).unwrap_or_default();
-    writeln!(out, "  {} ({kind}{flags}{default})", decl.name)?;
+    let default = decl.default.unwrap_or_default();
+    let head = format!("  {} ({kind}{flags}", decl.name);
+    match default.len() {
+        0 => writeln!(out, "{head})")?,
+        n if head.len() + n < WIDTH => writeln!(out, "{head}, default {default})")?,
+        _ => writeln!(out, "{head})\n      Default: {default}")?,
+    }
     if let Some(name) = decl.replaced_by {
         writeln!(out, "      Use {name} instead.")?;
     }

@@ -9,6 +9,7 @@ build() {
     [ "$contestant" = peer ] || timeout 60 scripts/lab install node1 node2
     for node in node1 node2; do
         for file in node writer fence_switch; do scripts/lab put "$node" "$parts/$file" "/root/$file"; done
+        [ "$contestant" = peer ] || scripts/lab put "$node" packaging/drbd.d/ocf-san-84.res /etc/drbd.d/ocf-san-84.res
     done
     power_switch &
     if [ -n "$keep" ] && is_sound 2>/dev/null; then

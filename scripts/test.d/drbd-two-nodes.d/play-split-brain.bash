@@ -79,8 +79,13 @@ recovery_ours() {
         expect ours "a report on $node" report_names "$node"
         answer ours "report on $node: $divergence KiB"
     done
-    expect ours "$other, whose writes are thrown away" on "$other" ocf-san drbd recover r0 --victim --yes
-    expect ours "$active, which is kept" on "$active" ocf-san drbd recover r0 --survivor --yes
+    # The victim first; it waits for the other one.
+    limit=300 on "$other" ocf-san drbd recover r0 --victim "$other" --yes --timeout 240 >"$work/victim" 2>&1 &
+    local victim=$!
+    sleep 5
+    expect ours "a recovery on $active, which is kept" recover "$active"
+    expect ours "a recovery on $other, whose writes are thrown away" wait "$victim"
+    cat "$work/victim"
     expect ours 'both disks are up to date' wait_for 90 in_sync
     expect ours 'a side is promoted by Pacemaker' wait_for 90 is_sound
     keep_written 1
@@ -93,6 +98,8 @@ report_names() { # NODE
     divergence=$oos
     [ "$oos" -gt 0 ] && on "$1" ocf-san drbd report r0 | tee "$work/report" && grep -q "$oos" "$work/report"
 }
+
+recover() { limit=300 on "$1" ocf-san drbd recover r0 --victim "$other" --yes --timeout 240; } # NODE
 
 # By hand, in the order of the users' guide.
 recovery_peer() {

@@ -1,7 +1,7 @@
-# shellcheck shell=bash disable=SC2154 # set by drbd-two-nodes
+# shellcheck shell=bash disable=SC2154,SC2034 # set and used by drbd-two-nodes
 # Sourced by drbd-two-nodes: expectations, answers, and how things are run.
 
-held=0 failed=0 rows=() answers=() play='' begun=0
+rows=() answers=() play='' begun=0
 
 say() { printf '%s\n' "$*"; }
 on() { timeout -k 5 "${limit:-60}" scripts/lab run "$@" </dev/null; } # NODE COMMAND...
@@ -78,6 +78,6 @@ what_is_known() {
         say "  --- $node"
         limit=30 on "$node" 'cat /proc/drbd; timeout 10 crm_mon -1rfA | sed 1,8d; dmesg | grep -i drbd | tail -n 8
             grep -hE "drbd|DRBD" /var/log/pacemaker/pacemaker.log | grep -vE "debug|info:" | tail -n 8
-            journalctl -q -t ocf-san -n 5 -o cat' 2>&1 | cut -c 1-240 || true
+            journalctl -q -b -o cat | grep handler= | tail -n 5' 2>&1 | cut -c 1-240 || true
     done
 }
