@@ -2,7 +2,8 @@
 //!
 //! On 8.4 that is `/proc/drbd`: a request over netlink, whoever's it is, can wait in the kernel for another one without limit, and with it
 //! every one that comes after: while a fence-peer handler ran and somebody disconnected that resource, `drbdsetup status` of another one
-//! stood still for 55 s and could not be killed, and `/proc/drbd`, debugfs and udev's links answered at once. DRBD 9 tells nothing in `/proc/drbd` and does not have that fault: there drbdsetup is asked.
+//! stood still for 55 s in the kernel, and `/proc/drbd`, debugfs and udev's links answered at once. DRBD 9 tells nothing in `/proc/drbd` and
+//! does not have that fault: there drbdsetup is asked.
 
 use std::io;
 
