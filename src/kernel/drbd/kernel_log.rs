@@ -1,7 +1,7 @@
 //! What the kernel log says of a split brain. DRBD reports it there and nowhere else: afterwards a side is `StandAlone` as if somebody had
 //! disconnected it.
 //!
-//! Seen on 8.4.11, on both sides, and with the same words in the sources of 9 (`drbd_receiver.c`):
+//! Seen on 8.4.11, on both sides (logs of 9 say the same of `drbd r0/0 drbd0 PEER`, and `repl( Off -> … )` where 8.4 has `conn( … )`):
 //! ```text
 //! block drbd0: uuid_compare()=100 by rule 90
 //! block drbd0: helper command: /sbin/drbdadm initial-split-brain minor-0

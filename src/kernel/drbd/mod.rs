@@ -1,7 +1,9 @@
 //! DRBD 8.4 and 9: one model, told by whichever source the running kernel has and cannot block on.
 //!
 //! On 8.4 that is `/proc/drbd`: a request over netlink, whoever's it is, can wait in the kernel for another one without limit, and with it
-//! every one that comes after. DRBD 9 tells nothing in `/proc/drbd` and does not have that fault: there drbdsetup is asked.
+//! every one that comes after: while a fence-peer handler ran and somebody disconnected that resource, `drbdsetup status` of another one
+//! stood still for 55 s in the kernel, and `/proc/drbd`, debugfs and udev's links answered at once. DRBD 9 tells nothing in `/proc/drbd` and
+//! does not have that fault: there drbdsetup is asked.
 
 use std::io;
 
