@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::last_primary::now;
 use crate::kernel::attr::{Dir, Root};
 use crate::kernel::error::{KernelError, Result};
 use crate::ocf::state_file::file_name;
@@ -36,6 +37,8 @@ pub enum Reason {
     OlderData,
     /// Two nodes were Primary that may not be.
     TwoPrimaries,
+    /// The guard is there, and can not be read or understood: it may have been any of the others.
+    Unreadable,
 }
 
 impl fmt::Display for Reason {
@@ -47,6 +50,7 @@ impl fmt::Display for Reason {
             Self::Forced => "made Primary by force",
             Self::OlderData => "older data",
             Self::TwoPrimaries => "two Primaries",
+            Self::Unreadable => "the guard can not be read",
         })
     }
 }
@@ -84,12 +88,21 @@ impl Guard {
         serde_json::from_str(&text).map_err(|e| KernelError::new("understand", dir.path().join(FILE), e.into()))
     }
 
+    /// The guard of this resource; one that can not be read counts as one.
+    #[must_use]
+    pub fn load_or_unreadable(root: &Root, resource: &str) -> Self {
+        Self::load(root, resource).unwrap_or_else(|e| {
+            let entry = Entry { reason: Reason::Unreadable, since: now(), by: "reading it".to_owned(), detail: e.to_string() };
+            Self { entries: vec![entry] }
+        })
+    }
+
     /// Adds a reason, on the disk when this returns; whether it is new. One that stands already stays as it is.
     ///
     /// # Errors
-    /// The directory is not writable. One that can not be understood is replaced.
+    /// The directory is not writable. One that can not be understood is replaced, and that it was stays a reason.
     pub fn add(root: &Root, resource: &str, entry: Entry) -> Result<bool> {
-        let mut guard = Self::load(root, resource).unwrap_or_default();
+        let mut guard = Self::load_or_unreadable(root, resource);
         if guard.has(entry.reason) {
             return Ok(false);
         }
@@ -190,6 +203,7 @@ mod tests {
         records_of(&root, "r0").set(FILE, "{").unwrap();
         assert!(Guard::load(&root, "r0").is_err());
         assert!(Guard::add(&root, "r0", entry(Reason::Forced)).unwrap());
-        assert!(Guard::load(&root, "r0").unwrap().has(Reason::Forced));
+        let guard = Guard::load(&root, "r0").unwrap();
+        assert!(guard.has(Reason::Forced) && guard.has(Reason::Unreadable));
     }
 }

@@ -9,6 +9,7 @@ mod evidence;
 pub mod guard;
 pub mod health;
 pub mod last_primary;
+pub mod marker;
 mod notify;
 mod observe;
 mod overflow;

@@ -88,10 +88,7 @@ impl Helper {
             return Guard::default();
         }
         let name = &resource.name;
-        let mut guard = Guard::load(cx.root, name).unwrap_or_else(|e| {
-            tracing::error!("the guard can not be read, and counts as one: {e}");
-            Guard { entries: vec![entry(Reason::Forced, "unreadable", &e.to_string())] }
-        });
+        let mut guard = Guard::load_or_unreadable(cx.root, name);
         let mut found = Vec::new();
         if is_told && health::is_split(resource, &guard, true) && !guard.has(Reason::SplitBrain) {
             found.push(entry(Reason::SplitBrain, "monitor", "the kernel or its handler has told of it"));

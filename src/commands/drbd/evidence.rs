@@ -1,14 +1,10 @@
 //! What speaks for a split brain on this side: what the handlers wrote down, what the kernel log says, what the states show.
 
-use anyhow::Result;
-
 use crate::agents::drbd_helper::guard::{Guard, Reason};
+use crate::agents::drbd_helper::marker::{self, MARKERS};
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::kernel_log::split_brain_in_kernel_log;
 use crate::kernel::drbd::model::{ConnectionState, DiskState, Resource};
-
-/// Where the handler leaves a file for each volume; `ha_cluster_exporter` looks there too.
-const MARKERS: &str = "/var/run/drbd/splitbrain";
 
 /// All of it, in words; empty when nothing does. A resource that is `StandAlone` because somebody disconnected it shows none of this.
 #[must_use]
@@ -21,7 +17,7 @@ pub fn of_split_brain(root: &Root, resource: &str, state: Option<&Resource>) -> 
         }
         Err(e) => found.push(format!("a guard that can not be understood: {e}")),
     }
-    if !markers(root, resource).unwrap_or_default().is_empty() {
+    if !marker::of(root, resource).unwrap_or_default().is_empty() {
         found.push(format!("a marker in {MARKERS}"));
     }
     let Some(state) = state else { return found };
@@ -37,25 +33,6 @@ pub fn of_split_brain(root: &Root, resource: &str, state: Option<&Resource>) -> 
         found.push("StandAlone with an outdated peer".to_owned());
     }
     found
-}
-
-/// The names of the markers of this resource: `drbd-split-brain-detected-RES-VOLUME`.
-fn markers(root: &Root, resource: &str) -> Result<Vec<String>> {
-    let begin = format!("drbd-split-brain-detected-{resource}-");
-    let entries = root.dir(MARKERS).entries()?;
-    let is_ours = |name: &str| name.strip_prefix(&begin).is_some_and(|volume| volume.parse::<u32>().is_ok());
-    Ok(entries.into_iter().map(|entry| entry.name).filter(|name| is_ours(name)).collect())
-}
-
-/// Takes the markers away: the split brain is over.
-///
-/// # Errors
-/// They can not be removed.
-pub fn forget(root: &Root, resource: &str) -> Result<()> {
-    for name in markers(root, resource)? {
-        root.dir(MARKERS).unlink(&name)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -86,9 +63,9 @@ mod tests {
             .unwrap();
         assert_eq!(of(&state(ConnectionState::Connecting, DiskState::DUnknown)), ["the kernel log"]);
         assert!(of(&state(ConnectionState::Connected, DiskState::UpToDate)).is_empty());
-        root.dir(MARKERS).set("drbd-split-brain-detected-r0-7", "").unwrap();
+        marker::make(&root, "r0", &[7]).unwrap();
         assert_eq!(of_split_brain(&root, "r0", None), ["a marker in /var/run/drbd/splitbrain"]);
-        forget(&root, "r0").unwrap();
+        marker::forget(&root, "r0").unwrap();
         assert!(of_split_brain(&root, "r0", None).is_empty());
     }
 }

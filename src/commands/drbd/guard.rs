@@ -5,9 +5,9 @@ use std::fmt::Write;
 use anyhow::{Context, Result, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::evidence;
 use super::volumes::{need_root, resource_arg, resource_of};
 use crate::agents::drbd_helper::guard::{Guard, Reason};
+use crate::agents::drbd_helper::marker;
 use crate::commands::put;
 use crate::kernel::attr::Root;
 
@@ -22,6 +22,7 @@ fn advice(reason: Reason) -> &'static str {
             "let this side be brought up to date by the other one, which may have newer data: drbdadm connect RES"
         }
         Reason::TwoPrimaries => "find out which node was written to: ocf-san drbd report RES",
+        Reason::Unreadable => "find out why this side was guarded, from the log and by ocf-san drbd report RES",
     }
 }
 
@@ -33,8 +34,15 @@ fn name(reason: Reason) -> String {
     serde_json::to_value(reason).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-const ALL: [Reason; 6] =
-    [Reason::SplitBrain, Reason::VerifyDifferences, Reason::IoError, Reason::Forced, Reason::OlderData, Reason::TwoPrimaries];
+const ALL: [Reason; 7] = [
+    Reason::SplitBrain,
+    Reason::VerifyDifferences,
+    Reason::IoError,
+    Reason::Forced,
+    Reason::OlderData,
+    Reason::TwoPrimaries,
+    Reason::Unreadable,
+];
 
 fn names() -> Vec<String> {
     ALL.into_iter().map(name).collect()
@@ -129,7 +137,7 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
     }
     Guard::clear(root, resource, is_meant)?;
     if standing.contains(&Reason::SplitBrain) {
-        evidence::forget(root, resource)?;
+        marker::forget(root, resource)?;
     }
     Ok(format!("{resource}: cleared {}\n", standing.iter().map(|reason| name(*reason)).collect::<Vec<_>>().join(", ")))
 }

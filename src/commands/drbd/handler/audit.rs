@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::watch::{now, state_dir};
+use super::watch::state_dir;
 use super::{Call, Handler, Outcome};
+use crate::agents::drbd_helper::last_primary::now;
 use crate::kernel::attr::Root;
 use crate::ocf::env::Env;
 use crate::ocf::log;

@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::watch::now;
 use super::{Handler, Outcome, Work, no_options};
 use crate::agents::drbd_helper::guard::{Entry, Guard, Reason};
-use crate::kernel::attr::Root;
-
-/// Where `ha_cluster_exporter` looks for a file for each volume that has had a split brain.
-const MARKERS: &str = "/var/run/drbd/splitbrain";
+use crate::agents::drbd_helper::last_primary::now;
+use crate::agents::drbd_helper::marker;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -36,7 +33,8 @@ pub const SPLIT_BRAIN: Handler = Handler {
     options: no_options,
     act: |work| {
         let is_new = add(work, Reason::SplitBrain, "both sides were written to without each other")?;
-        mark(work.root, work.resource, &work.call.volumes).context("guarded, but without the marker of the split brain")?;
+        marker::make(work.root, work.resource, &work.call.volumes)
+            .context("guarded, but without the marker of the split brain")?;
         Ok(guarded(is_new, "split brain: choose the side to keep by ocf-san drbd report"))
     },
 };
@@ -64,15 +62,4 @@ pub fn add(work: &Work, reason: Reason, detail: &str) -> Result<bool> {
 
 fn guarded(is_new: bool, why: &str) -> Outcome {
     Outcome::new(0, if is_new { "guarded" } else { "guarded-already" }, why)
-}
-
-/// A marker for each volume, of the first where none is known.
-fn mark(root: &Root, resource: &str, volumes: &[u32]) -> Result<()> {
-    let dir = root.dir(MARKERS);
-    dir.create_all(0o755)?;
-    let volumes = if volumes.is_empty() { &[0] } else { volumes };
-    for volume in volumes {
-        dir.replace_file(&format!("drbd-split-brain-detected-{resource}-{volume}"), b"")?;
-    }
-    Ok(())
 }

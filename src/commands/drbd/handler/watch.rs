@@ -19,7 +19,6 @@ use crate::kernel::drbd::Drbd;
 use crate::kernel::lock::Lock;
 use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep, pipe, wait_readable};
 use crate::ocf::env::Env;
-use crate::ocf::log;
 use crate::ocf::state_file::file_name;
 
 /// Where handlers keep what a reboot clears.
@@ -188,11 +187,4 @@ fn report_panics(code: u8, pipe: &Arc<PipeEnd>) {
         send(&Outcome::new(code, "error", format!("internal error at {place}")), &pipe);
         end_now(PANICKED);
     }));
-}
-
-/// When this is, as the records have it: `2026-01-31T12:00:00Z`.
-#[must_use]
-pub fn now() -> String {
-    let ((year, month, day), time) = log::utc(std::time::SystemTime::now());
-    format!("{year:04}-{month:02}-{day:02}T{time}Z")
 }

@@ -17,6 +17,7 @@ use super::steps::{Act, Ground, Step, confirm};
 use super::volumes::{Known, host, know, need_root, resource_arg, resource_of};
 use crate::agents::drbd_helper::guard::{Guard, Reason};
 use crate::agents::drbd_helper::last_primary::now;
+use crate::agents::drbd_helper::marker;
 use crate::commands::put;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -241,7 +242,7 @@ impl Task<'_> {
         if Guard::clear(self.root, self.resource, |reason| reason == Reason::SplitBrain)? {
             put("the guard against promotion after a split brain is cleared here\n")?;
         }
-        evidence::forget(self.root, self.resource)?;
+        marker::forget(self.root, self.resource)?;
         if self.here == self.victim {
             self.remind()?;
         }
