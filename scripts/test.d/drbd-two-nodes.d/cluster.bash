@@ -63,12 +63,14 @@ is_sound() {
 # After a scenario: links, handlers and policies as at first, nothing held against anybody.
 settle() {
     heal
-    on node1 /root/node settings fencing=resource-and-stonith rate=40M handlers=real
-    on node2 /root/node settings fencing=resource-and-stonith rate=40M handlers=real
+    on node1 /root/node settings fencing=resource-and-stonith rate=40M ping=20 handlers=real
+    on node2 /root/node settings fencing=resource-and-stonith rate=40M ping=20 handlers=real
     limit=60 both drbdadm adjust r0 || true
     limit=60 on node1 'crm_resource --cleanup' || true
     wait_for 120 is_sound || die "not sound again after $play"
 }
+
+is_fenced() { on "$active" crm_mon -1 | grep -q "OFFLINE:.* $1 "; } # NODE
 
 # A node that was switched off is on again, and a member of the cluster.
 return_of() { # NODE

@@ -16,6 +16,8 @@ play_resync() {
     expect peer 'a monitor of the target says nothing' answers "$other" monitor 0 ''
     scripts/lab cut "$other"
     expect both "$active stays promoted" is_promoted_on "$active"
+    # A node that is back before its fencing is over is switched off once more.
+    wait_for 120 is_fenced "$other" || die "$other is not fenced"
     return_of "$other" || die "$other does not come back"
     expect both 'the target comes back inconsistent, and the resync goes on' wait_for 90 drbd_is "$other" 'cs:SyncTarget ro:Secondary/Primary ds:Inconsistent'
     expect both "$active is still promoted" is_promoted_on "$active"

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # set by drbd-two-nodes
 # Sourced by drbd-two-nodes: a promotion waits for a handler that does not come back, with the resource's lock; a drbdadm waits for that
-# lock, with the one that every request of drbdsetup needs, of all resources.
+# lock, with the one that every request of drbdsetup needs, of all resources. It is an option of `net` that is adjusted: for one of `disk`,
+# drbdsetup would first wait for the minor's lock file, and in the kernel for nothing.
 
 play_stuck() {
     settings fencing=resource-only || die 'no fencing resource-only'
@@ -14,7 +15,7 @@ play_stuck() {
     wait_for 30 drbd_is "$other" 'cs:WFConnection' || die 'the link is not cut'
     on "$other" 'setsid drbdadm primary r0 </dev/null >/dev/null 2>&1 &'
     wait_for 30 on "$other" test -e /run/handler.pid || die 'no handler was called'
-    on "$other" '/root/node settings rate=39M; setsid drbdadm adjust r0 </dev/null >/dev/null 2>&1 &'
+    on "$other" '/root/node settings ping=19; setsid drbdadm adjust r0 </dev/null >/dev/null 2>&1 &'
     expect both 'drbdsetup is stuck' wait_for 30 is_stuck
     since=$SECONDS
     expect ours 'a monitor answers in time' answers_within 15

@@ -17,7 +17,7 @@ play_switch_over() {
     start_writer "$active"
     wait_for 30 has_written 100
     # The device is held open, which a demote has to name.
-    expect ours 'a demote of a device in use fails and says who has it' answers "$active" demote 1 'writer' OCF_RESKEY_CRM_meta_timeout=8000
+    expect ours 'a demote of a device in use fails and says who has it' answers "$active" demote 1 'held open: open in process [0-9]+ .python3' OCF_RESKEY_CRM_meta_timeout=8000
     expect both 'and writes go on' goes_on
     end_writer "$active"
     move_over 'move'

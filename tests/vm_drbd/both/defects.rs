@@ -88,7 +88,8 @@ fn frozen_io_is_seen() {
     world.admin(End::Far, "up");
     world.settles("Connected", "UpToDate/UpToDate");
     world.call("promote").run().is(0);
-    world.admin(End::Far, "disconnect");
+    // Not asked to agree, the far side does not become outdated.
+    world.admin(End::Far, "disconnect --force");
     until("I/O is frozen", 30, || world.sees(End::Near).is_some_and(|minor| minor.frozen));
     world.call("monitor").run().is(8);
     let failing = world.call("monitor");
@@ -158,6 +159,7 @@ fn a_score_is_written_when_it_changes() {
 #[ignore = "vm: makes a DRBD resource"]
 fn a_volume_that_is_missing_is_seen() {
     let world = World::connected(2);
+    world.call("monitor").run().is(0);
     world.admin(End::Far, "down");
     sh(&format!("drbdsetup detach {0} && drbdsetup del-minor {0}", world.minor + 1));
     if sh(&format!("grep -q '^ *{}: ' /proc/drbd", world.minor + 1)).code == 0 {

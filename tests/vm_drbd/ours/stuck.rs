@@ -19,7 +19,8 @@ fn a_monitor_answers_while_every_drbd_command_on_the_machine_hangs() {
     };
     background("primary");
     until("the handler is called", 20, || world.handled().iter().any(|name| name == "fence-peer"));
-    world.configure("ping-timeout 18;", "fencing resource-only; resync-rate 300k;");
+    // An option of `net`: for one of `disk`, drbdsetup would wait for the lock file of the minor first.
+    world.configure("ping-timeout 18;", "fencing resource-only;");
     background("adjust");
     let asks = sh("timeout -s KILL 2 drbdsetup status >/dev/null 2>&1");
     let mut longest = Duration::ZERO;
