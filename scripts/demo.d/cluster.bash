@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2154,SC2034 # set by scripts/demo
-# Sourced by scripts/demo: from nothing to a running cluster with an initiator that writes.
+# shellcheck shell=bash disable=SC2154,SC2034 # set by scripts/demo or scripts/drill
+# Sourced by scripts/demo and scripts/drill: from nothing to a running cluster with an initiator that writes.
 
 # Not a secret that guards anything, but as every run has its own, none can be copied from here.
 secret=$(printf 'demo%04x%04x%04x' "$RANDOM" "$RANDOM" "$RANDOM")
@@ -33,7 +33,7 @@ put_files() {
         lab put "$node" "$work/saveconfig.json" /etc/target/saveconfig.json || return 1
         lab put "$node" "$here/../packaging/drbd.d/ocf-san-84.res" /etc/drbd.d/ocf-san-84.res || return 1
         for part in node cib; do lab put "$node" "$parts/$part" "/root/$part" || return 1; done
-        on "$node" /root/node files || return 1
+        on "$node" /root/node files "${drbd_disk:-/dev/vdb}" || return 1
     done
 }
 
@@ -45,7 +45,7 @@ drbd_and_lvm() {
 
 # On a starved emulated processor loading LIO's modules takes more than the half of 10 s that a start gives it, and a start that has
 # failed keeps the group off the node. So they are loaded before.
-start_cluster_on() { limit=120 on "$1" 'modprobe -a iscsi_target_mod target_core_iblock && systemctl start corosync pacemaker'; }
+start_cluster_on() { limit=120 on "$1" 'modprobe -a iscsi_target_mod target_core_iblock && /root/node below && systemctl start corosync pacemaker'; }
 form_cluster() {
     together 'start_cluster_on node1' 'start_cluster_on node2' || return 1
     wait_for 120 both_online || return 1

@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2154 # set by scripts/demo
-# Sourced by scripts/demo: the events, what the initiator noticed of them, and the table.
+# shellcheck shell=bash disable=SC2154 # set by scripts/demo or scripts/drill
+# Sourced by scripts/demo, and by scripts/drill for its first part: the events, what the initiator noticed of them, and the table.
 
 rows=()
 total_errors=0 total_lost=0 total_gap=0

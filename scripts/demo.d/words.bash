@@ -1,9 +1,10 @@
 # shellcheck shell=bash disable=SC2154 # set by scripts/demo
-# Sourced by scripts/demo: what it says, and how it runs things.
+# Sourced by scripts/demo and scripts/drill: what they say ($me is who speaks), and how they run things.
 
 failed=0
+ours='' # set once the lab may hold something of this run
 
-say() { [ -n "$check" ] || echo "${1:+demo: $1}"; }
+say() { [ -n "$check" ] || echo "${1:+$me: $1}"; }
 
 # Every command is bounded, and run so that Ctrl-C ends the wait for it at once.
 bounded() { # SECONDS COMMAND...
@@ -13,16 +14,16 @@ bounded() { # SECONDS COMMAND...
 lab() { bounded "${limit:-60}" "$here/lab" "$@"; } # limit=SECONDS lab VERB...
 on() { lab run "$@" </dev/null; }                  # GUEST COMMAND...
 
-# Runs a function or command, says how long it took, and ends the demo when it fails.
+# Runs a function or command, says how long it took, and ends the run when it fails.
 step() { # SENTENCE COMMAND...
     local begun=$SECONDS
-    [ -n "$check" ] || printf 'demo: %-62s ' "$1"
+    [ -n "$check" ] || printf '%s: %-62s ' "$me" "$1"
     if "${@:2}" >"$log" 2>&1 </dev/null; then
         [ -n "$check" ] || printf '%3d s\n' $((SECONDS - begun))
         return
     fi
     [ -n "$check" ] || echo 'FAILED'
-    echo "demo: failed after $((SECONDS - begun)) s: $1" >&2
+    echo "$me: failed after $((SECONDS - begun)) s: $1" >&2
     tail -n 20 "$log" >&2
     what_is_known >&2
     exit 1
@@ -52,11 +53,11 @@ wait_for() { # SECONDS COMMAND...
     done
 }
 
-# An expectation that does not hold is told and counted, but the demo goes on.
+# An expectation that does not hold is told and counted, but the run goes on.
 expect() { # SENTENCE COMMAND...
     "${@:2}" && return
     failed=$((failed + 1))
-    echo "demo: NOT AS EXPECTED: $1" >&2
+    echo "$me: NOT AS EXPECTED: $1" >&2
 }
 
 # The value of a key in one line of JSON; nothing when there is no answer to look into.
@@ -77,7 +78,7 @@ what_is_known() {
 
 how_to_look() {
     cat <<END
-demo: the cluster stays up. To look at it:
+$me: the cluster stays up. To look at it:
     export OCF_SAN_LAB=$OCF_SAN_LAB
     scripts/lab run node1 crm_mon -1rf           # or: pcs status --full
     scripts/lab run node1 'crm_resource --move --resource g_tgt --node node2; crm_resource --clear --resource g_tgt'
@@ -85,4 +86,31 @@ demo: the cluster stays up. To look at it:
 and to end it:
     OCF_SAN_LAB=$OCF_SAN_LAB scripts/lab down
 END
+}
+
+# Whatever ended the run: its guests go, but for --keep.
+finish() {
+    local code=$? children
+    trap '' INT TERM
+    trap - EXIT
+    exec 1>&3 2>&4 # a step that was cut off had its output elsewhere
+    [ "$code" -lt 128 ] || echo
+    # Nothing may start a guest after `down`.
+    mapfile -t children < <(jobs -p)
+    [ "${#children[@]}" = 0 ] || kill "${children[@]}" 2>/dev/null
+    wait
+    if [ -n "$ours" ] && [ -n "$keep" ] && [ "$code" -lt 128 ]; then
+        how_to_look
+    elif [ -n "$ours" ]; then
+        say 'taking the virtual machines down'
+        timeout 120 "$here/lab" down || code=1
+    fi
+    rm -rf -- "$work"
+    exit "$code"
+}
+finish_at_the_end() {
+    exec 3>&1 4>&2
+    trap finish EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
 }
