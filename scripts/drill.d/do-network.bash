@@ -1,0 +1,24 @@
+# shellcheck shell=bash disable=SC2154 # set by scripts/drill
+# Sourced by scripts/drill: ports, cables and lost frames.
+
+do_corosync_port() { block_port "$victim" udp 5405; }
+undo_corosync_port() { open_ports "$victim"; }
+do_drbd_port() { block_port "$victim" tcp 7788; }
+undo_drbd_port() { open_ports "$victim"; }
+do_iscsi_port() { block_port "$victim" tcp 3260; }
+undo_iscsi_port() { open_ports "$victim"; }
+
+do_cable() { lab unplug "$victim" lan; }
+undo_cable() { lab plug "$victim" lan; }
+check_cable() { grep -q 'carrier' "$case_dir/cluster-during" || red 'the cluster does not say that there is no carrier'; }
+do_interconnect() { lab unplug "$victim" repl; }
+undo_interconnect() { lab plug "$victim" repl; }
+do_both_cables() { lab unplug "$victim"; }
+undo_both_cables() { lab plug "$victim"; }
+
+do_one_way() { lab drop "$victim" "$bystander" cut; }
+undo_one_way() { lab drop heal; }
+do_mute() { lab drop "$victim" ini lan cut; }
+undo_mute() { lab drop heal; }
+do_loss() { lab drop any any loss 20; }
+undo_loss() { lab drop heal; }

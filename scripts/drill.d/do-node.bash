@@ -1,0 +1,31 @@
+# shellcheck shell=bash disable=SC2154 # set by scripts/drill
+# Sourced by scripts/drill: what happens to whole nodes. $victim is the node it happens to, $bystander the other one.
+
+do_planned() { move_group; }
+do_shutdown() { reboots_by "$victim" 'systemctl poweroff --no-block'; }
+do_panic() { reboots_by "$victim" 'echo c >/proc/sysrq-trigger'; }
+do_power_cut() { lab cut "$victim"; }
+do_freeze() { lab freeze "$victim"; }
+undo_freeze() { lab thaw "$victim" && sleep 15; }
+do_both_cut() {
+    lab cut "$active"
+    lab cut "$other"
+    limit=240 lab up node1 node2 && together 'start_cluster_on node1' 'start_cluster_on node2'
+}
+
+# By hand, past the cluster and past fencing: what it takes to make two histories.
+do_split_brain() {
+    on "$other" 'sed -i "s/disk { on-io-error/disk { fencing dont-care; on-io-error/" /etc/drbd.d/r0.res && drbdadm adjust r0' || return 1
+    on "$active" crm_attribute -n maintenance-mode -v true || return 1
+    lab unplug "$other" repl
+    wait_for 40 alone || return 1
+    on "$other" 'drbdadm primary r0 && dd if=/dev/urandom of=/dev/drbd0 bs=4k count=1 seek=500000 oflag=direct conv=notrunc && drbdadm secondary r0' ||
+        return 1
+    sleep 2
+    lab plug "$other" repl
+    on "$active" crm_attribute -n maintenance-mode -D
+    wait_for 40 is_apart || { red 'DRBD joined two histories'; return 1; }
+}
+alone() { on "$other" grep -q 'cs:WFConnection' /proc/drbd; }
+undo_split_brain() { on "$first_other" 'sed -i "s/fencing dont-care; //" /etc/drbd.d/r0.res && drbdadm adjust r0; true'; }
+check_split_brain() { grep -qi 'split' "$case_dir/cluster-during" || red 'the cluster does not say that there is a split brain'; }

@@ -1,0 +1,31 @@
+# shellcheck shell=bash disable=SC2154,SC2016 # set by scripts/drill; what guests expand
+# Sourced by scripts/drill: disks that answer with errors, or not at all.
+
+below_is() { # NODE error|linear
+    local rest=''
+    [ "$2" = error ] || rest=' /dev/vdb 0'
+    on "$1" "dmsetup suspend --noflush --nolockfs below && dmsetup load below --table \"0 \$(blockdev --getsz /dev/vdb) $2$rest\"; dmsetup resume below"
+}
+do_disk_errors() { below_is "$victim" error; }
+undo_disk_errors() { below_is "$victim" linear && on "$victim" 'grep -q ds:Diskless /proc/drbd && drbdadm attach r0; true'; }
+check_disk_errors() { grep -qiE 'diskless|detach|disk' "$case_dir/cluster-during" || red 'the cluster does not say that a disk is gone'; }
+
+do_hung_disk() { hang; }
+check_hung_disk() {
+    lab console "$first_active" >"$work/console"
+    grep -q 'stop is stuck, pressing sysrq' "$work/console" || red 'the agent does not say on the console that it pressed the keys'
+}
+
+suspend_below() { on "$1" dmsetup suspend --noflush --nolockfs below; }
+do_hung_below() {
+    suspend_below "$victim" || return 1
+    [ "$victim" = "$other" ] || { sleep 3 && move_group; }
+}
+# A node that was rebooted has none that hangs.
+undo_hung_below() { [ "$victim" != "$first_other" ] || on "$victim" dmsetup resume below; }
+
+do_vg_full() { on "$active" 'lvcreate -q -y -Wn -Zn -l 100%FREE -n lv-fill vg1' && move_group; }
+undo_vg_full() { on "$first_other" 'lvremove -q -f vg1/lv-fill'; }
+
+do_root_hung() { lab stall "$victim" root; }
+undo_root_hung() { lab status | grep -q "$victim .*off" || lab unstall "$victim" root; }

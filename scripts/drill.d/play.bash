@@ -1,0 +1,73 @@
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016 # set by scripts/drill; what guests expand
+# Sourced by scripts/drill: one case from the mark to the verdict.
+
+red() { echo "$1" >>"$case_dir/failures"; } # SENTENCE: why the case is not green
+note() { echo "$1" >>"$case_dir/notes"; }   # SENTENCE: what else was seen
+
+# The first command that fails is what the case did not get to do.
+play_case() { # NAME
+    local name=$1 action=${1%-standby} begun=$SECONDS
+    case_dir=$work/cases/$name
+    mkdir -p "$case_dir"
+    : >"$case_dir/failures"
+    : >"$case_dir/notes"
+    first_active=$active first_other=$other victim=$active bystander=$other
+    [ "$action" = "$name" ] || { victim=$other bystander=$active; }
+    printf '%s: %-22s %s\n' "$me" "$name" "${does[$name]}"
+    mark_all || red 'the writer or a node did not answer before it began'
+    "do_${action//-/_}" >>"$log" 2>&1 || red 'it could not be done'
+    await "$name" >>"$log" 2>&1
+    look_at_addresses
+    keep_cluster_record during
+    if declare -F "undo_${action//-/_}" >/dev/null; then
+        "undo_${action//-/_}" >>"$log" 2>&1 || red 'it could not be taken back'
+    fi
+    settle "$name" >>"$log" 2>&1 || red 'the cluster was not sound again afterwards'
+    wait_for 120 writes_go_on 2>>"$log" || red 'no writes at the end'
+    look_at_addresses
+    finish_case "$name" $((SECONDS - begun))
+}
+
+# Until the outcome is there, or it is certain that it is not.
+await() { # NAME
+    local limit_of
+    limit_of=$(number_of "$1" gap 240)
+    case ${outcome_of[$1]} in
+        moves)
+            wait_for "$((limit_of > 240 ? limit_of : 240))" taken_over "$first_other" || red "the group did not run on $first_other within 240 s"
+            ;;
+        *) sleep "$(number_of "$1" hold 25)" ;;
+    esac
+}
+
+writes_go_on() {
+    local report
+    report=$(writer report) && python3 -c 'import json, sys; sys.exit(json.loads(sys.argv[1])["silent"] > 1.5)' "$report"
+}
+
+# The address on both nodes is what no case may lead to, not even for a moment; looked at from outside the cluster.
+look_at_addresses() {
+    local node where=''
+    for node in node1 node2; do
+        limit=15 on "$node" 'ip -o -4 address show' 2>/dev/null | grep -q '10\.110\.88\.59/' && where+=" $node"
+    done
+    [ "$where" != ' node1 node2' ] || red 'the virtual IP is on both nodes'
+}
+
+# --- how things are done to a guest -----------------------------------------------------------
+
+reboots_by() { limit=8 on "$1" "$2"; true; } # NODE COMMAND: that does not return
+kill_hard() { on "$1" "pkill -KILL -x '$2'"; } # NODE NAME, of which the kernel keeps 15 letters
+
+# Drops a TCP or UDP port's packets, in and out, on both LANs, where no iptables is.
+block_port() { # NODE tcp|udp PORT
+    local protocol=17
+    [ "$2" = udp ] || protocol=6
+    on "$1" "for nic in lan repl; do
+        tc qdisc add dev \$nic clsact || exit
+        for way in ingress egress; do for end in sport dport; do
+            tc filter add dev \$nic \$way protocol ip u32 match ip protocol $protocol 0xff match ip \$end $3 0xffff action drop || exit
+        done; done
+    done"
+}
+open_ports() { on "$1" 'for nic in lan repl; do tc qdisc del dev $nic clsact; done; true'; }

@@ -1,0 +1,62 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # set by scripts/drill
+# Sourced by scripts/drill: what the initiator and the cluster say of a case, and the verdict.
+
+mark_all() {
+    local node code=0
+    for node in node1 node2; do
+        on "$node" 'wc -l </var/log/pacemaker/pacemaker.log' >"$case_dir/log-from-$node" || code=1
+    done
+    began_at=$(on ini date +%s.%N) && writer mark >/dev/null && return "$code"
+}
+
+# Actions that failed, with their reasons, as the cluster has them before anything is cleaned.
+keep_cluster_record() { # during|after
+    local node
+    for node in "$active" "$other"; do
+        limit=20 on "$node" timeout 15 crm_mon -1rf >"$case_dir/cluster-$1" 2>>"$log" && [ -s "$case_dir/cluster-$1" ] && return
+    done
+}
+
+# Starts of the virtual IP that succeeded since the mark, on both nodes: NODE, one a line.
+starts() {
+    local node
+    for node in node1 node2; do
+        on "$node" "tail -n +$(($(cat "$case_dir/log-from-$node" 2>/dev/null || echo 0) + 1)) /var/log/pacemaker/pacemaker.log |
+            grep -o 'Result of start operation for p_vip on $node: ok'" 2>>"$log" | sed "s/.*/$node/"
+    done
+}
+
+# Compares what was seen with the row of the table. Counts nothing that has no answer as well.
+finish_case() { # NAME SECONDS
+    local name=$1 report verified now gap errors lost recoveries
+    report=$(writer report) verified=$(writer verify)
+    on ini "awk -v from=$began_at '\$1 >= from { print \$1, \$2 }' /root/acknowledged" >"$case_dir/acknowledged" 2>>"$log"
+    keep_cluster_record after
+    now=$(group_is_on node1 || group_is_on node2)
+    starts >"$case_dir/starts"
+    recoveries=$(wc -l <"$case_dir/starts")
+    case ${outcome_of[$name]} in
+        moves) [ "$now" = "$first_other" ] || red "the group runs on ${now:-no node}, not on $first_other" ;;
+        stays | here) [ "$now" = "$first_active" ] || red "the group runs on ${now:-no node}, not on $first_active" ;;
+        either) [ -n "$now" ] || red 'the group runs nowhere' ;;
+    esac
+    [ "${outcome_of[$name]}" != stays ] || [ "$recoveries" = 0 ] || red "the group was started $recoveries times"
+    ! declare -F "check_${name//-/_}" >/dev/null || "check_${name//-/_}" >>"$log" 2>&1
+    "$here/drill.d/report.py" judge "$case_dir" "name=$name" "group=${group_of[$name]}" "does=${does[$name]}" "must=${must[$name]}" \
+        "outcome=${outcome_of[$name]}" "why_not=${why_not[$name]-}" "limit=$(number_of "$name" gap 240)" "from=$first_active" "to=$now" \
+        "began=$began_at" "seconds=$2" "recoveries=$recoveries" "report=$report" "verified=$verified" | sed "s/^/$me:   /"
+}
+
+write_reports() {
+    [ -n "$(ls -A "$work/cases" 2>/dev/null)" ] || return 0
+    [ -z "$json" ] || "$here/drill.d/report.py" json "$work/cases" "${names[@]}" >"$json"
+    [ -z "$html" ] || "$here/drill.d/report.py" html "$work/cases" "${names[@]}" >"$html"
+    [ -n "$shown" ] || "$here/drill.d/report.py" table "$work/cases" "${names[@]}"
+    shown=yes
+}
+shown=''
+# Every case that was asked for has a verdict, and a green one.
+all_green() {
+    local name
+    for name in "${chosen[@]}"; do grep -q '"verdict": "green"' "$work/cases/$name/record.json" 2>/dev/null || return 1; done
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""The verdicts of scripts/drill, and what is made of them.
+
+usage: report.py judge DIRECTORY KEY=VALUE...     one case: writes DIRECTORY/record.json, prints the verdict
+       report.py table|json|html CASES NAME...    all that have a record in CASES, in the order of the names, on stdout
+
+DIRECTORY holds what the run has written down: failures and notes (a sentence a line), acknowledged (time and device of each write that
+was acknowledged since the case began), cluster-during (crm_mon). Judging errs to red: an answer that is missing is a failure.
+"""
+import json
+import pathlib
+import re
+import sys
+
+import page
+import timeline
+
+
+def lines_of(path):
+    return [line for line in path.read_text(errors="replace").splitlines() if line.strip()] if path.exists() else []
+
+
+def answer(text):
+    """An answer of the writer as a dictionary; empty when it has none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def reasons_in(crm_mon):
+    """What Pacemaker says of actions that failed: resource, action, node and reason."""
+    found = []
+    for line in crm_mon:
+        match = re.search(r"\* (p_\w+?)(?::\d+)? (\w+) on (\w+) '([^']*)' .*?exitreason='([^']*)'", line)
+        reason = match and (match.group(5) or match.group(4))
+        if not match:
+            match = re.search(r"\* (p_\w+?)(?::\d+)?_(\w+?)_\d+ on (\w+) '([^']*)'.*?exitreason='([^']*)'", line)
+            reason = match and (match.group(5) or match.group(4))
+        if match:
+            found.append(f"{match.group(1)} {match.group(2)} on {match.group(3)}: {reason}")
+    return found
+
+
+def judged(directory, given):
+    """The record of one case."""
+    report, verified = answer(given.get("report", "")), answer(given.get("verified", ""))
+    why = lines_of(directory / "failures")
+    gap, errors, lost, read = report.get("gap"), report.get("errors"), verified.get("lost"), verified.get("read")
+    limit = float(given["limit"])
+    if gap is None or errors is None:
+        why.append("the writer has no report")
+    else:
+        if errors:
+            why.append(f"{errors} I/O errors at the initiator: {'; '.join(report.get('texts', []))}")
+        if gap > limit:
+            why.append(f"{gap:.1f} s without a completed write, {limit:.0f} s allowed")
+        if report.get("writes", 0) == 0:
+            why.append("not one write was completed")
+    if lost is None:
+        why.append(f"nothing was read back: {verified.get('failed', 'no answer')}")
+    elif lost:
+        why.append(f"{lost} acknowledged writes lost: {'; '.join(verified.get('texts', []))}")
+    elif not read:
+        why.append("no acknowledged write to read back")
+    bins = timeline.bins(lines_of(directory / "acknowledged"), float(given["began"] or 0), float(given["seconds"]))
+    return {
+        "name": given["name"], "group": given["group"], "does": given["does"], "must": given["must"], "outcome": given["outcome"],
+        "why_not": given.get("why_not", ""), "verdict": "red" if why else "green", "why": why, "notes": lines_of(directory / "notes"),
+        "gap_s": gap, "gap_allowed_s": limit, "io_errors": errors, "acknowledged_lost": lost, "read_back": read,
+        "from": given["from"], "to": given["to"], "recoveries": int(given["recoveries"]), "seconds": int(given["seconds"]),
+        "reasons": reasons_in(lines_of(directory / "cluster-during")), "timeline": bins,
+    }
+
+
+def records(cases, names):
+    found = [pathlib.Path(cases, name, "record.json") for name in names]
+    return [json.loads(path.read_text()) for path in found if path.exists()]
+
+
+def figure(value, form="{}"):
+    return "?" if value is None else form.format(value)
+
+
+def table(all_records):
+    yield f"{'case':22} {'verdict':7} {'gap s':>7} {'I/O err':>7} {'lost':>5} {'read back':>9} {'runs on':14} {'starts':>6}"
+    for record in all_records:
+        where = record["to"] or "nowhere"
+        if record["from"] != record["to"]:
+            where = f"{record['from']} → {where}"
+        yield (f"{record['name']:22} {record['verdict']:7} {figure(record['gap_s'], '{:.1f}'):>7} {figure(record['io_errors']):>7} "
+               f"{figure(record['acknowledged_lost']):>5} {figure(record['read_back']):>9} {where:14} {record['recoveries']:>6}")
+        for sentence in record["why"]:
+            yield f"    red: {sentence}"
+        if record["why_not"]:
+            yield f"    note: {record['why_not']}"
+        for sentence in record["notes"]:
+            yield f"    seen: {sentence}"
+    green = sum(record["verdict"] == "green" for record in all_records)
+    yield f"{len(all_records)} cases, {green} green, {len(all_records) - green} red"
+
+
+def main(arguments):
+    match arguments:
+        case ["judge", directory, *pairs]:
+            record = judged(pathlib.Path(directory), dict(pair.split("=", 1) for pair in pairs))
+            pathlib.Path(directory, "record.json").write_text(json.dumps(record) + "\n")
+            print(f"{record['verdict']}: {figure(record['gap_s'], '{:.1f}')} s gap, {figure(record['io_errors'])} errors, "
+                  f"{figure(record['acknowledged_lost'])} of {figure(record['read_back'])} lost, {record['recoveries']} starts "
+                  f"({record['seconds']} s)")
+            for sentence in record["why"] + record["reasons"]:
+                print(f"  {sentence}")
+        case ["table", cases, *names]:
+            print("\n".join(table(records(cases, names))))
+        case ["json", cases, *names]:
+            json.dump({"cases": records(cases, names)}, sys.stdout, indent=1)
+            print()
+        case ["html", cases, *names]:
+            print(page.page(records(cases, names)))
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,74 @@
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016 # set by scripts/drill; what guests expand
+# Sourced by scripts/drill: from whatever a case left to a sound cluster.
+
+# Generous with what may take long, because no case is to fail for an emulated processor; but bounded.
+settle() { # NAME
+    local node
+    lab drop heal
+    for node in node1 node2; do
+        if ! lab status | grep -Eq "^ *$node .*(running|frozen)"; then limit=240 lab up "$node" || return 1; fi
+        lab plug "$node"
+        bounded 200 "$here/lab" wait "$node" --timeout 180 || return 1
+        on "$node" 'for nic in lan repl; do tc qdisc del dev $nic clsact 2>/dev/null; done; true'
+    done
+    together 'rejoin_if_away node1' 'rejoin_if_away node2' || return 1
+    wait_for 180 both_see_both || return 1
+    join_halves "$1" || return 1
+    take_constraints_away
+    wait_for 240 find_active || return 1
+    on "$active" crm_resource --cleanup
+    wait_for 240 is_sound && sleep 6 && is_sound # a monitor later still
+}
+rejoin_if_away() { on "$1" 'systemctl is-active --quiet corosync pacemaker' || start_cluster_on "$1"; }
+both_see_both() {
+    both_online && on node2 crm_mon -1 2>/dev/null | grep -q 'Online:.* node1 node2 '
+}
+
+# After a split brain somebody has to choose, and the one to choose is the one that the initiator has been writing to.
+join_halves() { # NAME
+    local loser
+    sleep 3
+    is_apart || return 0
+    has_word "$1" splits || red 'DRBD came out of it with a split brain'
+    note 'split brain: the operator chose the side with the group'
+    wait_for 60 find_active || return 1
+    loser=$other
+    on "$loser" 'drbdadm disconnect r0; drbdadm secondary r0; drbdadm -- --discard-my-data connect r0'
+    on "$active" 'grep -q cs:StandAlone /proc/drbd && drbdadm connect r0; true'
+    wait_for 60 comes_together
+}
+is_apart() { on node1 grep -q 'cs:StandAlone' /proc/drbd || on node2 grep -q 'cs:StandAlone' /proc/drbd; }
+comes_together() { ! is_apart && on "$active" grep -Eq 'cs:(Connected|Sync|PausedSync)' /proc/drbd; }
+
+# Those of a move; DRBD-helper's own goes by itself when the peer is up to date again, which is looked at.
+take_constraints_away() {
+    on node1 'crm_resource --clear --resource g_tgt; for node in node1 node2; do crm_standby -N $node -D; done; crm_attribute -n maintenance-mode -D; true'
+}
+
+# Sets $active and $other to where the group runs.
+find_active() {
+    local now
+    now=$(group_is_on node1)
+    [ -n "$now" ] || return 1
+    active=$now
+    [ "$active" = node1 ] && other=node2 || other=node1
+}
+
+# Promoted and the group on one, unpromoted on the other, up to date, no constraint of anybody, no failed action.
+is_sound() {
+    local state
+    both_see_both && find_active && in_sync "$active" || return 1
+    state=$(on "$active" crm_mon -1) || return 1
+    [[ $state != *'Failed Resource Actions'* && $state != *standby* && $state == *"Unpromoted: [ $other ]"* ]] || return 1
+    ! on "$active" cibadmin -Q --scope constraints | grep -Eq 'cli-|drbd-fence-by-handler'
+}
+
+# A cluster that a case left unsound is thrown away with its disks, and so is what the writer knew of it, which was read back in the case.
+rebuild() {
+    echo "$me: the cluster is not sound: a new one"
+    writer end >/dev/null
+    lab down
+    step 'starting node1, node2 and the initiator' bounded 240 "$here/lab" up node1 node2 ini
+    build_cluster
+    start_writing
+}
