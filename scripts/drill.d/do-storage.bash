@@ -28,4 +28,4 @@ do_vg_full() { on "$active" 'lvcreate -q -y -Wn -Zn -l 100%FREE -n lv-fill vg1' 
 undo_vg_full() { on "$first_other" 'lvremove -q -f vg1/lv-fill'; }
 
 do_root_hung() { lab stall "$victim" root; }
-undo_root_hung() { lab status | grep -q "$victim .*off" || lab unstall "$victim" root; }
+undo_root_hung() { ! is_on "$victim" || lab unstall "$victim" root; }

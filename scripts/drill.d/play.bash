@@ -49,7 +49,7 @@ writes_go_on() {
 look_at_addresses() {
     local node where=''
     for node in node1 node2; do
-        limit=15 on "$node" 'ip -o -4 address show' 2>/dev/null | grep -q '10\.110\.88\.59/' && where+=" $node"
+        limit=15 says_on "$node" '10\.110\.88\.59/' 'ip -o -4 address show' && where+=" $node"
     done
     [ "$where" != ' node1 node2' ] || red 'the virtual IP is on both nodes'
 }

@@ -40,6 +40,7 @@ finish_case() { # NAME SECONDS
         stays | here) [ "$now" = "$first_active" ] || red "the group runs on ${now:-no node}, not on $first_active" ;;
         either) [ -n "$now" ] || red 'the group runs nowhere' ;;
     esac
+    [ "${outcome_of[$name]}" != moves ] || grep -qx "$first_other" "$case_dir/starts" || red "pacemaker's log has no start on $first_other"
     [ "${outcome_of[$name]}" != stays ] || [ "$recoveries" = 0 ] || red "the group was started $recoveries times"
     ! declare -F "check_${name//-/_}" >/dev/null || "check_${name//-/_}" >>"$log" 2>&1
     "$here/drill.d/report.py" judge "$case_dir" "name=$name" "group=${group_of[$name]}" "does=${does[$name]}" "must=${must[$name]}" \

@@ -6,7 +6,7 @@ settle() { # NAME
     local node
     lab drop heal
     for node in node1 node2; do
-        if ! lab status | grep -Eq "^ *$node .*(running|frozen)"; then limit=240 lab up "$node" || return 1; fi
+        is_on "$node" || limit=240 lab up "$node" || return 1
         lab plug "$node"
         bounded 200 "$here/lab" wait "$node" --timeout 180 || return 1
         on "$node" 'for nic in lan repl; do tc qdisc del dev $nic clsact 2>/dev/null; done; true'
@@ -19,9 +19,17 @@ settle() { # NAME
     on "$active" crm_resource --cleanup
     wait_for 240 is_sound && sleep 6 && is_sound # a monitor later still
 }
+is_on() { # NODE
+    local said
+    said=$(lab status) && grep -Eq "^ *$1 .*(running|frozen)" <<<"$said"
+}
 rejoin_if_away() { on "$1" 'systemctl is-active --quiet corosync pacemaker' || start_cluster_on "$1"; }
-both_see_both() {
-    both_online && on node2 crm_mon -1 2>/dev/null | grep -q 'Online:.* node1 node2 '
+both_see_both() { says_on node1 'Online:.* node1 node2 ' crm_mon -1 && says_on node2 'Online:.* node1 node2 ' crm_mon -1; }
+
+# Not a pipe into `grep -q`, which ends the command at the first match, and with pipefail that is a failure.
+says_on() { # NODE PATTERN COMMAND...
+    local said
+    said=$(on "$1" "${@:3}" 2>/dev/null) && grep -Eq "$2" <<<"$said"
 }
 
 # After a split brain somebody has to choose, and the one to choose is the one that the initiator has been writing to.
@@ -60,7 +68,7 @@ is_sound() {
     both_see_both && find_active && in_sync "$active" || return 1
     state=$(on "$active" crm_mon -1) || return 1
     [[ $state != *'Failed Resource Actions'* && $state != *standby* && $state == *"Unpromoted: [ $other ]"* ]] || return 1
-    ! on "$active" cibadmin -Q --scope constraints | grep -Eq 'cli-|drbd-fence-by-handler'
+    state=$(on "$active" cibadmin -Q --scope constraints) && ! grep -Eq 'cli-|drbd-fence-by-handler' <<<"$state"
 }
 
 # A cluster that a case left unsound is thrown away with its disks, and so is what the writer knew of it, which was read back in the case.
