@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # set by scripts/drill
 # Sourced by scripts/drill: ports, cables and lost frames.
 
-do_corosync_port() { block_port "$victim" udp 5405; }
+do_corosync_port() { block_port "$victim" udp 5404 0xfffc; } # 5405, and 5407 on the second ring
 undo_corosync_port() { open_ports "$victim"; }
 do_drbd_port() { block_port "$victim" tcp 7788; }
 undo_drbd_port() { open_ports "$victim"; }

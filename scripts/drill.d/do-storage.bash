@@ -21,8 +21,8 @@ do_hung_below() {
     suspend_below "$victim" || return 1
     [ "$victim" = "$other" ] || { sleep 3 && move_group; }
 }
-# A node that was rebooted has none that hangs.
-undo_hung_below() { [ "$victim" != "$first_other" ] || on "$victim" dmsetup resume below; }
+# A node that was rebooted, or is just booting, has none that hangs.
+undo_hung_below() { limit=15 on "$victim" dmsetup resume below || [ "$victim" = "$first_active" ]; }
 
 do_vg_full() { on "$active" 'lvcreate -q -y -Wn -Zn -l 100%FREE -n lv-fill vg1' && move_group; }
 undo_vg_full() { on "$first_other" 'lvremove -q -f vg1/lv-fill'; }

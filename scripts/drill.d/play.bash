@@ -9,6 +9,7 @@ play_case() { # NAME
     local name=$1 action=${1%-standby} begun=$SECONDS
     case_dir=$work/cases/$name
     mkdir -p "$case_dir"
+    log=$case_dir/log
     : >"$case_dir/failures"
     : >"$case_dir/notes"
     first_active=$active first_other=$other victim=$active bystander=$other
@@ -22,7 +23,10 @@ play_case() { # NAME
     if declare -F "undo_${action//-/_}" >/dev/null; then
         "undo_${action//-/_}" >>"$log" 2>&1 || red 'it could not be taken back'
     fi
-    settle "$name" >>"$log" 2>&1 || red 'the cluster was not sound again afterwards'
+    if ! settle "$name" >>"$log" 2>&1; then
+        red 'the cluster was not sound again afterwards'
+        what_is_known >"$case_dir/known" 2>&1
+    fi
     wait_for 120 writes_go_on 2>>"$log" || red 'no writes at the end'
     look_at_addresses
     finish_case "$name" $((SECONDS - begun))
@@ -60,13 +64,13 @@ reboots_by() { limit=8 on "$1" "$2"; true; } # NODE COMMAND: that does not retur
 kill_hard() { on "$1" "pkill -KILL -x '$2'"; } # NODE NAME, of which the kernel keeps 15 letters
 
 # Drops a TCP or UDP port's packets, in and out, on both LANs, where no iptables is.
-block_port() { # NODE tcp|udp PORT
+block_port() { # NODE tcp|udp PORT [MASK]
     local protocol=17
     [ "$2" = udp ] || protocol=6
     on "$1" "for nic in lan repl; do
         tc qdisc add dev \$nic clsact || exit
         for way in ingress egress; do for end in sport dport; do
-            tc filter add dev \$nic \$way protocol ip u32 match ip protocol $protocol 0xff match ip \$end $3 0xffff action drop || exit
+            tc filter add dev \$nic \$way protocol ip u32 match ip protocol $protocol 0xff match ip \$end $3 ${4:-0xffff} action drop || exit
         done; done
     done"
 }

@@ -11,8 +11,8 @@ mark_all() {
 
 # Actions that failed, with their reasons, as the cluster has them before anything is cleaned.
 keep_cluster_record() { # during|after
-    local node
-    for node in "$active" "$other"; do
+    local node # who is left first
+    for node in "$bystander" "$victim"; do
         limit=20 on "$node" timeout 15 crm_mon -1rf >"$case_dir/cluster-$1" 2>>"$log" && [ -s "$case_dir/cluster-$1" ] && return
     done
 }
@@ -52,6 +52,7 @@ write_reports() {
     [ -n "$(ls -A "$work/cases" 2>/dev/null)" ] || return 0
     [ -z "$json" ] || "$here/drill.d/report.py" json "$work/cases" "${names[@]}" >"$json"
     [ -z "$html" ] || "$here/drill.d/report.py" html "$work/cases" "${names[@]}" >"$html"
+    [ -z "$logs" ] || { mkdir -p "$logs" && cp -r "$work/cases/." "$logs"; }
     [ -n "$shown" ] || "$here/drill.d/report.py" table "$work/cases" "${names[@]}"
     shown=yes
 }
