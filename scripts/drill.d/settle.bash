@@ -39,10 +39,16 @@ join_halves() { # NAME
     is_apart || return 0
     has_word "$1" splits || red 'DRBD came out of it with a split brain'
     note 'split brain: the operator chose the side with the group'
-    wait_for 60 find_active || return 1
+    # Where it ran last, when it runs nowhere until somebody has chosen.
+    if ! wait_for 60 find_active; then
+        active=$first_active other=$first_other
+        [ "${outcome_of[$1]}" != moves ] || { active=$first_other other=$first_active; }
+    fi
     loser=$other
-    on "$loser" 'drbdadm disconnect r0; drbdadm secondary r0; drbdadm -- --discard-my-data connect r0'
-    on "$active" 'grep -q cs:StandAlone /proc/drbd && drbdadm connect r0; true'
+    on "$loser" drbdadm secondary r0
+    # As docs/drbd-split-brain.md has it: the victim waits for the other one. Its disk is no logical volume that had snapshots.
+    together "limit=250 on $loser ocf-san drbd recover r0 --victim $loser --yes --no-snapshot --timeout 240" \
+        "sleep 5; limit=250 on $active ocf-san drbd recover r0 --victim $loser --yes --no-snapshot --timeout 240" || return 1
     wait_for 60 comes_together
 }
 is_apart() { on node1 grep -q 'cs:StandAlone' /proc/drbd || on node2 grep -q 'cs:StandAlone' /proc/drbd; }
