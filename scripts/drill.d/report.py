@@ -29,17 +29,22 @@ def answer(text):
     return found if isinstance(found, dict) else {}
 
 
+# As `crm_mon` writes them, and as it does with --show-detail.
+FAILED = (
+    re.compile(r"\* (p_\w+)(?::\d+)? (?:\S+-interval )?([\w-]+) on (\w+) (?:returned '([^']*)'(?: \((.*?)\))?|could not be executed \((.*?)\))"
+               r"(?= at |$)"),
+    re.compile(r"\* (p_\w+?)(?::\d+)?_([a-z]+)_\d+ on (\w+) '([^']*)'.*?exitreason='([^']*)'"),
+)
+
+
 def reasons_in(crm_mon):
     """What Pacemaker says of actions that failed: resource, action, node and reason."""
     found = []
     for line in crm_mon:
-        match = re.search(r"\* (p_\w+?)(?::\d+)? (\w+) on (\w+) '([^']*)' .*?exitreason='([^']*)'", line)
-        reason = match and (match.group(5) or match.group(4))
-        if not match:
-            match = re.search(r"\* (p_\w+?)(?::\d+)?_(\w+?)_\d+ on (\w+) '([^']*)'.*?exitreason='([^']*)'", line)
-            reason = match and (match.group(5) or match.group(4))
+        match = FAILED[0].search(line) or FAILED[1].search(line)
         if match:
-            found.append(f"{match.group(1)} {match.group(2)} on {match.group(3)}: {reason}")
+            resource, action, node, code, *reasons = match.groups()
+            found.append(f"{resource} {action} on {node}: {next(filter(None, reasons), code)}")
     return found
 
 

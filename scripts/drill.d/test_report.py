@@ -13,7 +13,9 @@ import timeline
 GOOD = {"report": '{"gap": 12.5, "silent": 0.1, "writes": 900, "errors": 0, "texts": []}',
         "verified": '{"read": 900, "lost": 0, "texts": []}'}
 CRM_MON = """Failed Resource Actions:
-  * p_lio start on node2 'error' (1): call=41, status='complete', exitreason='/etc/target/saveconfig.json: not JSON', queued=0ms
+  * p_lio start on node2 returned 'error' (saveconfig.json: not JSON (line 3)) at Sat Nov 28 07:00:00 2026 after 1.2s
+  * p_vip 5s-interval monitor on node1 returned 'not running' at Sat Nov 28 07:00:00 2026
+  * p_lvm stop on node1 could not be executed (Timed Out: 60s) at Sat Nov 28 07:00:00 2026
   * p_drbd:1_monitor_5000 on node1 'degraded' (190): call=9, status='complete', exitreason='diskless', last-rc-change='x'
 """
 
@@ -41,7 +43,9 @@ class Verdict(unittest.TestCase):
             self.assertEqual(judge(**wrong)["verdict"], "red", wrong)
 
     def test_reasons_of_the_cluster(self):
-        self.assertEqual(judge()["reasons"], ["p_lio start on node2: /etc/target/saveconfig.json: not JSON", "p_drbd monitor on node1: diskless"])
+        self.assertEqual(judge()["reasons"], [
+            "p_lio start on node2: saveconfig.json: not JSON (line 3)", "p_vip monitor on node1: not running",
+            "p_lvm stop on node1: Timed Out: 60s", "p_drbd monitor on node1: diskless"])
 
 
 class Timeline(unittest.TestCase):
