@@ -3,7 +3,10 @@
 
 do_planned() { move_group; }
 do_shutdown() { reboots_by "$victim" 'systemctl poweroff --no-block'; }
+undo_shutdown() { wait_for 150 is_off "$victim"; }
+is_off() { ! is_on "$1"; } # NODE
 do_panic() { reboots_by "$victim" 'echo c >/proc/sysrq-trigger'; }
+undo_panic() { back_from_boot "$victim"; }
 do_power_cut() { lab cut "$victim"; }
 do_freeze() { lab freeze "$victim"; }
 undo_freeze() { lab thaw "$victim" && sleep 15; }

@@ -11,6 +11,7 @@ undo_disk_errors() { below_is "$victim" linear && on "$victim" 'grep -q ds:Diskl
 check_disk_errors() { grep -qiE 'diskless|detach|disk' "$case_dir/cluster-during" || red 'the cluster does not say that a disk is gone'; }
 
 do_hung_disk() { hang; }
+undo_hung_disk() { back_from_boot "$victim"; }
 check_hung_disk() {
     lab console "$first_active" >"$work/console"
     grep -q 'stop is stuck, pressing sysrq' "$work/console" || red 'the agent does not say on the console that it pressed the keys'
@@ -21,8 +22,9 @@ do_hung_below() {
     suspend_below "$victim" || return 1
     [ "$victim" = "$other" ] || { sleep 3 && move_group; }
 }
-# A node that was rebooted, or is just booting, has none that hangs.
-undo_hung_below() { limit=15 on "$victim" dmsetup resume below || [ "$victim" = "$first_active" ]; }
+undo_hung_below() {
+    if [ "$victim" = "$first_active" ]; then back_from_boot "$victim"; else on "$victim" dmsetup resume below; fi
+}
 
 do_vg_full() { on "$active" 'lvcreate -q -y -Wn -Zn -l 100%FREE -n lv-fill vg1' && move_group; }
 undo_vg_full() { on "$first_other" 'lvremove -q -f vg1/lv-fill'; }

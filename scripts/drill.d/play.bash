@@ -61,6 +61,7 @@ look_at_addresses() {
 # --- how things are done to a guest -----------------------------------------------------------
 
 reboots_by() { limit=8 on "$1" "$2"; true; } # NODE COMMAND: that does not return
+back_from_boot() { bounded 200 "$here/lab" wait "$1" --rebooted "${boot_of[$1]}" --timeout 180; } # NODE
 kill_hard() { on "$1" "pkill -KILL -x '$2'"; } # NODE NAME, of which the kernel keeps 15 letters
 
 # Drops a TCP or UDP port's packets, in and out, on both LANs, where no iptables is.

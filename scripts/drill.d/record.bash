@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # set by scripts/drill
 # Sourced by scripts/drill: what the initiator and the cluster say of a case, and the verdict.
 
+declare -A boot_of
 mark_all() {
     local node code=0
     for node in node1 node2; do
-        on "$node" 'wc -l </var/log/pacemaker/pacemaker.log' >"$case_dir/log-from-$node" || code=1
+        on "$node" 'wc -l </var/log/pacemaker/pacemaker.log' >"$case_dir/log-from-$node" && boot_of[$node]=$(lab boot-id "$node") || code=1
     done
     began_at=$(on ini date +%s.%N) && writer mark >/dev/null && return "$code"
 }
