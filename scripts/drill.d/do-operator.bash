@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2154 # set by scripts/drill
 # Sourced by scripts/drill: what people do, by mistake or at the wrong moment.
 
-do_wrong_standby() { on "$active" crm_standby -N "$other" -v on; }
-undo_wrong_standby() { on "$active" crm_standby -N "$first_other" -D; }
-do_right_standby() { on "$active" crm_standby -N "$active" -v on; }
-undo_right_standby() { on "$first_other" crm_standby -N "$first_active" -D; }
+do_standby_other() { on "$active" crm_standby -N "$other" -v on; }
+undo_standby_other() { on "$active" crm_standby -N "$first_other" -D; }
+do_standby_active() { on "$active" crm_standby -N "$active" -v on; }
+undo_standby_active() { on "$first_other" crm_standby -N "$first_active" -D; }
 
 do_cleanup_at_start() {
     move_group || return 1

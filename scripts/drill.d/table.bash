@@ -38,12 +38,16 @@ cases_called() { # NAME|GROUP|core|all
         fi
     done
 }
+# A row that nothing does is an error.
 list_cases() {
-    local name
+    local name action result=0
     for name in "${names[@]}"; do
         printf '%-22s %-9s %-5s %s\n%44s %s\n' "$name" "${group_of[$name]}" "$(has_word "$name" core && echo core)" "${does[$name]}" '→' "${must[$name]}"
         [ -z "${why_not[$name]-}" ] || printf '%44s %s\n' '!' "${why_not[$name]}"
+        action=${name%-standby}
+        declare -F "do_${action//-/_}" >/dev/null || { echo "$me: nothing does $name" >&2; result=1; }
     done
+    return "$result"
 }
 
 # Rows that have both directions.
@@ -109,8 +113,8 @@ case_is hung-below-standby storage stays 'the disk below DRBD hangs on the stand
 case_is vg-full storage moves 'the volume group filled to the last extent, the group is moved' 'it runs there'
 both_ways root-hung storage either 'the root disk hangs' 'the group runs on one node, and nowhere twice' "$stand"
 
-case_is wrong-standby operator stays 'the stand-by is put in standby' "$stand" gap=40
-case_is right-standby operator moves 'the active node is put in standby' 'the group is moved' gap=120
+case_is standby-other operator stays 'the stand-by is put in standby' "$stand" gap=40
+case_is standby-active operator moves 'the active node is put in standby' 'the group is moved' gap=120
 case_is cleanup-at-start operator either 'crm_resource --cleanup again and again while the group starts on the other node' 'it runs on one node'
 case_is config-differs operator either 'saveconfig.json cut off on the other node, the group moved there' 'the start is refused with a reason, the group runs where it was'
 case_is resize operator stays 'an LV extended while DRBD resyncs' "$stand" gap=60
