@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034 # read by the other parts
+# shellcheck shell=bash disable=SC2034,SC2154 # read by the other parts
 # Sourced by scripts/drill: the one table of cases.
 #
 # case_is NAME GROUP OUTCOME 'what it does' 'what must happen' [WORD…]
