@@ -1,6 +1,5 @@
 //! What a guided command does, one command a line: shown first, and only then done, each with a limit.
 
-use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -8,15 +7,20 @@ use anyhow::{Context, Result, bail};
 
 use super::snapshots::{self, Storage};
 use crate::agents::drbd_helper::guard::{Entry, Guard};
+use crate::agents::drbd_helper::handlers::{lock_name, state_dir};
 use crate::commands::put;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::tools::{Drbdadm, Failure};
 use crate::kernel::exec::Tool;
+use crate::kernel::lock::Lock;
 use crate::kernel::lvm::names::VgName;
 
 /// The configuration of DRBD.
 const CONFIG: &str = "/etc/drbd.conf";
+
+/// How long a handler of the kernel may take before something is changed behind its back.
+const HANDLER: Duration = Duration::from_secs(60);
 
 /// One command, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,10 +142,13 @@ pub fn confirm(question: &str) -> Result<()> {
     if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was done") }
 }
 
-impl fmt::Display for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Step::new("", self.clone()).command("RES"))
-    }
+/// Waits until no handler of the kernel is at work: a change behind the back of one can wait for it in the kernel, and everything else with it.
+///
+/// # Errors
+/// One still is after a minute.
+pub fn wait_for_handlers(root: &Root, resource: &str) -> Result<()> {
+    let lock = Lock::take_until(&state_dir(root), &lock_name(resource), Deadline::after(HANDLER), || ())?;
+    lock.map(drop).with_context(|| format!("{resource}: a handler of the kernel has been at work for a minute"))
 }
 
 #[cfg(test)]

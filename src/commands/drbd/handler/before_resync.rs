@@ -8,8 +8,8 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Arg, ArgMatches, value_parser};
 
 use super::resync_log::{generation, started};
-use super::watch::state_dir;
 use super::{Handler, Outcome, Work};
+use crate::agents::drbd_helper::handlers::state_dir;
 use crate::agents::drbd_helper::last_primary::now;
 use crate::commands::drbd::snapshots::{self, Decision, Group, Kind, Order, Resync, Sight, Storage};
 use crate::deadline::Deadline;

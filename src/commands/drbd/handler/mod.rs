@@ -23,7 +23,6 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde::{Deserialize, Serialize};
 
 pub use call::Call;
-pub use watch::{lock_name, state_dir};
 
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;

@@ -13,34 +13,19 @@ use clap::ArgMatches;
 
 use super::audit::{self, Line};
 use super::{Afterwards, Call, Handler, Outcome, Work};
+use crate::agents::drbd_helper::handlers::{lock_name, state_dir};
 use crate::deadline::Deadline;
-use crate::kernel::attr::{Dir, Root};
+use crate::kernel::attr::Root;
 use crate::kernel::drbd::Drbd;
 use crate::kernel::lock::Lock;
 use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep, pipe, wait_readable};
 use crate::ocf::env::Env;
-use crate::ocf::state_file::file_name;
-
-/// Where handlers keep what a reboot clears.
-const STATE: &str = "/run/ocf-san/drbd";
 
 /// What is kept back of the limit for ending a worker and saying so.
 const RESERVE: Duration = Duration::from_millis(500);
 
 /// How long the line about an outcome gets on its way before the node goes down.
 const TO_SAY_IT: Duration = Duration::from_millis(500);
-
-/// The directory of what handlers keep until the next boot. Touches nothing.
-#[must_use]
-pub fn state_dir(root: &Root) -> Dir {
-    root.dir(STATE)
-}
-
-/// The name of the lock in [`state_dir`] that a handler of this resource holds.
-#[must_use]
-pub fn lock_name(resource: &str) -> String {
-    format!("{}.handler.lock", file_name(resource))
-}
 
 /// Runs it, says so in one line, and gives the exit code.
 #[must_use]
