@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Arg, ArgMatches, value_parser};
 
 use super::resync_log::{generation, started};
-use super::{Handler, Outcome, Work};
+use super::{Handler, Outcome, Turn, Work};
 use crate::agents::drbd_helper::handlers::state_dir;
 use crate::agents::drbd_helper::last_primary::now;
 use crate::commands::drbd::snapshots::{self, Decision, Group, Kind, Order, Resync, Sight, Storage};
@@ -26,6 +26,7 @@ pub const BEFORE: Handler = Handler {
     limit: Duration::from_secs(60),
     broken: 0,
     good: &[0],
+    turn: Turn::Alone,
     options: |command| {
         command.arg(
             Arg::new("on-error")
@@ -46,6 +47,7 @@ pub const AFTER: Handler = Handler {
     limit: Duration::from_secs(60),
     broken: 1,
     good: &[0],
+    turn: Turn::Alone,
     options: |command| {
         command.arg(
             Arg::new("keep")

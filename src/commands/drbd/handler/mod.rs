@@ -69,10 +69,34 @@ pub struct Handler {
     pub broken: u8,
     /// The exit codes that one may hope for; with any other the line is a warning.
     pub good: &'static [u8],
+    /// What it does about another handler of the same resource.
+    pub turn: Turn,
     /// Adds its own options to those that all have.
     pub options: fn(Command) -> Command,
     /// What it does. An error becomes the exit code `broken`.
     pub act: fn(&Work) -> anyhow::Result<Outcome>,
+}
+
+/// How a handler stands to another one of the same resource that is at work: DRBD calls one for each volume and each connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Turn {
+    /// It waits as long as it may, and does nothing beside another one.
+    Alone,
+    /// It waits for this part of its time at the most, then goes on beside it.
+    Within(f64),
+    /// It waits for nobody, and nobody ends it: what it does must happen also when its time is over.
+    LastResort,
+}
+
+impl Turn {
+    /// How long to wait for the lock.
+    fn patience(self, all: Deadline) -> Deadline {
+        match self {
+            Self::Alone => all,
+            Self::Within(part) => all.share(part),
+            Self::LastResort => all.share(0.0),
+        }
+    }
 }
 
 /// What a handler has to work with. There is nothing here that changes DRBD.
@@ -247,6 +271,21 @@ mod tests {
             assert!(!IDLE.contains(&handler.name));
         }
         command().debug_assert();
+    }
+
+    #[test]
+    fn only_the_handlers_of_snapshots_do_nothing_beside_another_one() {
+        let all = Deadline::after(Duration::from_secs(20));
+        for handler in ALL {
+            let waits = handler.turn.patience(all).remaining();
+            match handler.name {
+                "before-resync-target" | "after-resync-target" => assert_eq!(handler.turn, Turn::Alone),
+                "fence-peer" | "unfence-peer" => assert!(waits < Duration::from_secs(4), "{waits:?}"),
+                name => assert!(waits < Duration::from_secs(1), "{name} {waits:?}"),
+            }
+            let may_press = handler.name.starts_with("pri-") || handler.name == "local-io-error";
+            assert_eq!(handler.turn == Turn::LastResort, may_press, "{}", handler.name);
+        }
     }
 
     #[test]

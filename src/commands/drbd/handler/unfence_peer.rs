@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Arg, ArgAction};
 
 use super::fence_peer::{self, Scene, is_peer_up_to_date, worst_disk};
-use super::{Handler, Outcome, Work};
+use super::{Handler, Outcome, Turn, Work};
 use crate::kernel::drbd::model::DiskState;
 use crate::ocf::cib::{Pacemaker, Standing, names};
 
@@ -17,6 +17,7 @@ pub const UNFENCE_PEER: Handler = Handler {
     limit: Duration::from_secs(20),
     broken: 1,
     good: &[0],
+    turn: Turn::Within(0.15),
     options: |command| {
         fence_peer::options(command).arg(
             Arg::new("unfence-only-if-owner-match")

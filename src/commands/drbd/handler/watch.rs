@@ -1,7 +1,7 @@
 //! Runs a handler in a worker and ends in time, whatever becomes of the worker: the module waits for this process without a limit, and a
 //! disk or a lock that hangs must not become a DRBD that hangs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::panic;
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::ArgMatches;
 
 use super::audit::{self, Line};
-use super::{Afterwards, Call, Handler, Outcome, Work};
+use super::{Afterwards, Call, Handler, Outcome, Turn, Work};
 use crate::agents::drbd_helper::handlers::{lock_name, state_dir};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -79,7 +79,9 @@ impl Job<'_> {
     /// Gives the exit code, after `say` has heard of the outcome.
     fn in_a_worker(&self, end: Deadline, say: &dyn Fn(&Outcome)) -> Result<u8> {
         let (mut read, write) = pipe().context("no pipe")?;
-        let setup = Setup { dies_with_parent: true, keep: keep(&write), retry: Some(end.share(0.5)), ..Setup::default() };
+        // What must happen does also when nobody waits for it any more.
+        let may_end = self.handler.turn != Turn::LastResort;
+        let setup = Setup { dies_with_parent: may_end, keep: keep(&write), retry: Some(end.share(0.5)), ..Setup::default() };
         let worker = Child::fork(setup, move || self.work(write)).context("no worker")?;
         let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
         let mut is_whole = false;
@@ -95,13 +97,14 @@ impl Job<'_> {
         let outcome = match serde_json::from_slice(&text) {
             Ok(outcome) => outcome,
             Err(_) if is_whole => self.broken("error", "the worker ended without an answer"),
-            Err(_) => self.broken("timeout", "not done in time"),
+            Err(_) if may_end => self.broken("timeout", "not done in time"),
+            Err(_) => self.broken("timeout", "not done in time, goes on without being waited for"),
         };
         say(&outcome);
         if is_whole {
             // It has a lock to give back, and may have saved the worst for last.
             let _ = worker.wait(end);
-        } else {
+        } else if may_end {
             worker.kill_group();
         }
         Ok(outcome.code)
@@ -126,13 +129,19 @@ impl Job<'_> {
     fn act(&self, afterwards: &RefCell<Option<Afterwards>>) -> Result<Outcome> {
         let resource = self.resource()?;
         let resource = resource.as_str();
-        let patience =
-            self.options.get_one("lock-timeout").copied().map_or(self.deadline, |s| self.deadline.within(Duration::from_secs(s)));
-        let has_waited = Cell::new(false);
-        let dir = state_dir(self.root);
-        let lock = Lock::take_until(&dir, &lock_name(resource), patience, || has_waited.set(true));
+        let turn = self.handler.turn;
+        let asked = self.options.get_one("lock-timeout").copied().map(Duration::from_secs);
+        let patience = match asked.filter(|_| turn != Turn::LastResort) {
+            Some(asked) => self.deadline.within(asked),
+            None => turn.patience(self.deadline),
+        };
+        let lock = Lock::take_until(&state_dir(self.root), &lock_name(resource), patience, || ());
         let lock = match lock {
             Ok(Some(lock)) => Some(lock),
+            Ok(None) if turn != Turn::Alone => {
+                tracing::debug!("another handler of this resource is at work: going on beside it");
+                None
+            }
             Ok(None) => return Ok(self.broken("busy", "another handler of this resource did not end in time")),
             // Without a place for it there is no lock, and no agent that looks at it either.
             Err(e) => {
@@ -152,9 +161,20 @@ impl Job<'_> {
             return Ok(resource.clone());
         }
         let minor = self.call.minors.first().context("no resource: neither an argument nor DRBD_RESOURCE names one")?;
+        match self.resource_with(*minor) {
+            // The last resort needs no name.
+            Err(e) if self.handler.turn == Turn::LastResort => {
+                tracing::warn!("{e:#}");
+                Ok(format!("minor-{minor}"))
+            }
+            found => found,
+        }
+    }
+
+    fn resource_with(&self, minor: u32) -> Result<String> {
         let drbd = Drbd::open(self.root)?.context("the DRBD module is not loaded")?;
-        let mut all = drbd.resources(self.deadline)?.into_iter();
-        let found = all.find(|resource| resource.devices.iter().any(|device| device.minor == *minor));
+        let mut all = drbd.resources(self.deadline.share(0.3))?.into_iter();
+        let found = all.find(|resource| resource.devices.iter().any(|device| device.minor == minor));
         Ok(found.with_context(|| format!("no resource has minor {minor}"))?.name)
     }
 }

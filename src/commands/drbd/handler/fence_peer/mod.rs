@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::{Arg, ArgAction, Command};
 
-use super::{Handler, Outcome, Work};
+use super::{Handler, Outcome, Turn, Work};
 use crate::deadline::Deadline;
 use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::ocf::cib::{Cib, Created, Fence, Pacemaker};
@@ -35,6 +35,7 @@ pub const FENCE_PEER: Handler = Handler {
     limit: Duration::from_secs(20),
     broken: BROKEN,
     good: &[OUTDATED, FENCED],
+    turn: Turn::Within(0.15),
     options,
     act,
 };
