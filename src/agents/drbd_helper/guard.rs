@@ -31,8 +31,6 @@ pub enum Reason {
     VerifyDifferences,
     /// The local disk has reported an error.
     IoError,
-    /// Somebody made it Primary by force.
-    Forced,
     /// The other node was Primary later than this one could see.
     OlderData,
     /// Two nodes were Primary that may not be.
@@ -47,7 +45,6 @@ impl fmt::Display for Reason {
             Self::SplitBrain => "split brain",
             Self::VerifyDifferences => "verify found differences",
             Self::IoError => "I/O error",
-            Self::Forced => "made Primary by force",
             Self::OlderData => "older data",
             Self::TwoPrimaries => "two Primaries",
             Self::Unreadable => "the guard can not be read",
@@ -202,8 +199,8 @@ mod tests {
         let root = Root::fake(keep.path());
         records_of(&root, "r0").set(FILE, "{").unwrap();
         assert!(Guard::load(&root, "r0").is_err());
-        assert!(Guard::add(&root, "r0", entry(Reason::Forced)).unwrap());
+        assert!(Guard::add(&root, "r0", entry(Reason::IoError)).unwrap());
         let guard = Guard::load(&root, "r0").unwrap();
-        assert!(guard.has(Reason::Forced) && guard.has(Reason::Unreadable));
+        assert!(guard.has(Reason::IoError) && guard.has(Reason::Unreadable));
     }
 }
