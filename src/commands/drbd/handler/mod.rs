@@ -186,6 +186,8 @@ impl Handler {
         let seconds = || value_parser!(u64).range(1..=3600);
         let command = Command::new(self.name)
             .about(self.about)
+            // What the agent adds may be there already.
+            .args_override_self(true)
             .arg(Arg::new("RESOURCE").help("The resource or minor-N, where the environment of drbdadm does not name it"))
             .arg(
                 Arg::new("timeout")
@@ -232,6 +234,19 @@ pub fn command() -> Command {
 pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> u8 {
     let Some((name, options)) = matches.subcommand() else { return 1 };
     Handler::named(name).map_or(1, |handler| watch::run(root, env, handler, options, ""))
+}
+
+/// The arguments of a call, with what the agent gives the handler unfence-peer beside them: drbdadm passes on a variable, and no argument.
+/// Words that the handler does not understand are left out.
+#[must_use]
+pub fn with_extra(env: &Env, args: &[OsString]) -> Vec<OsString> {
+    let word = |at: usize| args.get(at).and_then(|word| word.to_str());
+    let at = if (word(1), word(2)) == (Some("drbd"), Some("handler")) { 3 } else { 1 };
+    let extra = env.get("OCF_RESKEY_unfence_extra_args").filter(|_| word(at) == Some(unfence_peer::UNFENCE_PEER.name));
+    let Some(extra) = extra else { return args.to_vec() };
+    let all: Vec<OsString> = args.iter().cloned().chain(extra.split_whitespace().map(OsString::from)).collect();
+    let own = all.iter().skip(at);
+    if unfence_peer::UNFENCE_PEER.command().try_get_matches_from(own).is_ok() { all } else { args.to_vec() }
 }
 
 /// What a call that clap refuses, or that the module itself makes, comes to: its exit code. `None` for one that is neither.
@@ -286,6 +301,22 @@ mod tests {
             let may_press = handler.name.starts_with("pri-") || handler.name == "local-io-error";
             assert_eq!(handler.turn == Turn::LastResort, may_press, "{}", handler.name);
         }
+    }
+
+    #[test]
+    fn what_the_agent_adds_for_unfence_peer_is_added_and_nothing_that_is_not_understood() {
+        let env = |extra: &str| [("OCF_RESKEY_unfence_extra_args".to_owned(), extra.to_owned())].into_iter().collect::<Env>();
+        let added = |args: &[&str], extra: &str| {
+            let all = with_extra(&env(extra), &args.iter().map(OsString::from).collect::<Vec<_>>());
+            all.iter().skip(args.len()).map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let usual = "--quiet --flock-required --flock-timeout 0 --unfence-only-if-owner-match";
+        let direct = ["ocf-san", "unfence-peer", "r0", "--lock-timeout", "3"];
+        assert_eq!(added(&direct, usual), usual);
+        assert_eq!(added(&["ocf-san", "drbd", "handler", "unfence-peer"], usual), usual);
+        assert_eq!(added(&direct, "--of-another-program"), "");
+        assert_eq!(added(&["ocf-san", "drbd", "handler", "fence-peer"], usual), "");
+        assert_eq!(with_extra(&Env::default(), &[]), Vec::<OsString>::new());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use clap::ArgMatches;
 
 use super::audit::{self, Line};
+use super::fence_peer::ignored;
 use super::{Afterwards, Call, Handler, Outcome, Turn, Work};
 use crate::agents::drbd_helper::handlers::{lock_name, state_dir};
 use crate::deadline::Deadline;
@@ -35,7 +36,9 @@ pub fn run(root: &Root, env: &Env, handler: &'static Handler, options: &ArgMatch
     let end = Deadline::after(limit);
     let call = Call::new(env, named(options));
     audit::open(root, env, &call, options.get_one::<String>("logfacility").map(String::as_str));
-    let line = Line { handler, call: &call, began, note };
+    let ignored = ignored(options).iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
+    let note = if ignored.is_empty() { note.to_owned() } else { format!("options without an effect: {ignored}") };
+    let line = Line { handler, call: &call, began, note: &note };
     end_a_panic_safely(root, &line, handler.code_when_broken(options));
     let job = Job { root, env, handler, options, call: &call, deadline: end.within(limit.saturating_sub(RESERVE)) };
     let say = |outcome: &Outcome| audit::say(root, &line, outcome);
