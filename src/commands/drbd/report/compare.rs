@@ -41,7 +41,7 @@ pub fn compare(here: &Facts, there: &Facts) -> Verdict {
     }
     if have_same_data(here, there) {
         // A verify finds what no generation tells.
-        return match [here, there].map(|facts| facts.out_of_sync()) {
+        return match [here, there].map(Facts::out_of_sync) {
             [Some(0), Some(0)] => Verdict::Same,
             [Some(own), Some(other)] => {
                 Verdict::Untold(format!("same generation, but {} KiB are known to differ", own.max(other)))
