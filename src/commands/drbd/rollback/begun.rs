@@ -88,8 +88,12 @@ impl Begun {
     /// # Errors
     /// Another group was asked for.
     pub fn rest(&self, groups: &[Group], asked: Option<&str>) -> Result<Option<Group>> {
-        if let Some(asked) = asked.filter(|asked| *asked != self.group) {
-            bail!("the way back to group {} has been begun and is not over: {asked} can not be had before", self.group);
+        if asked.is_some_and(|asked| asked != self.group) {
+            bail!(
+                "the way back to group {} has been begun and is not over: run it without --group first; if this side has been overwritten as a \
+                 whole since, remove {FILE} beside the guard",
+                self.group
+            );
         }
         let is_ours = |s: &Snapshot| self.parts.iter().any(|part| part.vg == s.vg.as_str() && part.snapshot == s.name);
         let rest = groups.iter().filter(|group| group.id == self.group).map(|group| Group {
