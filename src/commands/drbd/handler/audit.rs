@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::watch::state_dir;
 use super::{Call, Handler, Outcome};
+use crate::agents::drbd_helper::handlers::state_dir;
 use crate::agents::drbd_helper::last_primary::now;
 use crate::kernel::attr::Root;
 use crate::ocf::env::Env;
