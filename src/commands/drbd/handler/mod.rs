@@ -155,13 +155,16 @@ pub struct Outcome {
     pub result: String,
     /// Why, for a human.
     pub why: String,
+    /// The resource, once it is known: the module of 8.4 names only a minor.
+    #[serde(default)]
+    pub resource: Option<String>,
 }
 
 impl Outcome {
     /// This code, for this reason.
     #[must_use]
     pub fn new(code: u8, result: &str, why: impl Into<String>) -> Self {
-        Self { code, result: result.to_owned(), why: why.into() }
+        Self { code, result: result.to_owned(), why: why.into(), resource: None }
     }
 }
 

@@ -155,7 +155,8 @@ impl Job<'_> {
         let Self { root, env, options, call, deadline, .. } = *self;
         let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline, afterwards });
         drop(lock);
-        outcome
+        let outcome = outcome.unwrap_or_else(|e| self.broken("error", format!("{e:#}")));
+        Ok(Outcome { resource: Some(resource.to_owned()), ..outcome })
     }
 
     /// The resource's name. The module of 8.4 names a device only, and the kernel knows whose that is.
