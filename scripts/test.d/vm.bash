@@ -5,8 +5,8 @@ second_tries=() # tests that passed only then
 declare -A reached # by test program: how many of its tests a guest was to run
 
 # Builds the test programs, which are static, and puts links to them at $logs/bin: lib, guard, vip, vm_lio, vm_clvm, vm_drbd; vip_peer,
-# vm_clvm_peer and vm_drbd_peer, which are the same against the agents that ours take the place of; and vm_clvm_part, which is what may
-# differ between kernels.
+# vm_clvm_peer and vm_drbd_peer, which are the same against the agents that ours take the place of; vm_lio_part and vm_clvm_part, which
+# are what may differ between kernels.
 guest_tests_binaries() {
     local log=$logs/build of path
     say "running  test programs for the guests"
@@ -30,6 +30,7 @@ guest_tests_binaries() {
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_clvm "$@" both::defects both::loss both::older both::owners\n' >"$logs/bin/vm_clvm_peer"
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_drbd "$@" both::\n' >"$logs/bin/vm_drbd_peer"
     printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::loss ours::damage ours::health ours::repair\n' >"$logs/bin/vm_clvm_part"
+    printf '#!/bin/sh\nexec /root/vm_lio "$@" vm::build vm::features vm::hang\n' >"$logs/bin/vm_lio_part"
     chmod +x "$logs/bin"/*_peer "$logs/bin"/*_part
 }
 
@@ -59,7 +60,10 @@ suite_on() { # KERNEL PROCESSORS PROGRAM...
 guest_suite() { # KERNEL PROGRAM
     local name="$2 on Linux $1" log=$logs/suite options='--ignored --test-threads=1' expected good_ones since=$SECONDS bad
     # In namespaces of their own they do not meet, and most of them wait.
-    case $2 in vip | vip_peer | vm_clvm* | vm_drbd*) options='--ignored --test-threads=4' ;; esac
+    case $2 in
+        vip | vip_peer | vm_clvm*) options='--ignored --test-threads=4' ;;
+        vm_drbd*) options='--ignored --test-threads=8' ;;
+    esac
     expected=$(guest 60 "/root/$2 $options --list 2>/dev/null" | grep -c ': test$')
     say "running  $name: $expected tests"
     # Each test as it ends, with the whole output kept for when it fails.
