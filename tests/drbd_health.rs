@@ -186,7 +186,7 @@ fn a_side_of_a_split_brain_has_no_score_however_it_shows() {
 
 #[test]
 fn a_guarded_side_is_seen_and_has_no_score() {
-    for guard in [Reason::OlderData, Reason::IoError, Reason::VerifyDifferences, Reason::Forced, Reason::TwoPrimaries] {
+    for guard in [Reason::OlderData, Reason::IoError, Reason::VerifyDifferences, Reason::TwoPrimaries] {
         let beside = Beside { guard: Some(guard), ..NOTHING };
         let says = "ocf-san drbd guard clear r0";
         holds(&[

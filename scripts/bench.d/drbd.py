@@ -73,7 +73,7 @@ def disk(name):
 
 def configuration(name, minor, port, other):
     """Of one resource, with an end on this host and one on another."""
-    ends = [(os.uname().nodename, f"device minor {minor}; disk {disk(name)}", port), ("other", "device minor 1; disk /dev/null", other)]
+    ends = [(os.uname().nodename, f"device minor {minor}; disk {disk(name)}", port), ("other", f"device minor {minor}; disk /dev/null", other)]
     on = "\n".join(f"  on {host} {{ {what}; address 127.0.0.1:{at}; meta-disk internal; }}" for host, what, at in ends)
     return f"resource {name} {{\n{on}\n}}\n"
 

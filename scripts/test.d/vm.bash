@@ -4,8 +4,9 @@
 second_tries=() # tests that passed only then
 declare -A reached # by test program: how many of its tests a guest was to run
 
-# Builds the test programs, which are static, and puts links to them at $logs/bin: lib, guard, vip, vm_lio, vm_clvm; vip_peer and
-# vm_clvm_peer, which are the same against the agents of resource-agents; and vm_clvm_part, which is what may differ between kernels.
+# Builds the test programs, which are static, and puts links to them at $logs/bin: lib, guard, vip, vm_lio, vm_clvm, vm_drbd; vip_peer,
+# vm_clvm_peer and vm_drbd_peer, which are the same against the agents that ours take the place of; vm_lio_part and vm_clvm_part, which
+# are what may differ between kernels.
 guest_tests_binaries() {
     local log=$logs/build of path
     say "running  test programs for the guests"
@@ -22,11 +23,14 @@ guest_tests_binaries() {
             tests/vip/main.rs) strip -o "$logs/bin/vip" "$path" ;;
             tests/vm_lio.rs) strip -o "$logs/bin/vm_lio" "$path" ;;
             tests/vm_clvm/main.rs) strip -o "$logs/bin/vm_clvm" "$path" ;;
+            tests/vm_drbd/main.rs) strip -o "$logs/bin/vm_drbd" "$path" ;;
         esac
     done < <(sed -n 's/^ *Executable \(unittests \)\?\([^ ]*\) (\(.*\))$/\2 \3/p' "$log")
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vip "$@"\n' >"$logs/bin/vip_peer"
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_clvm "$@" both::defects both::loss both::older both::owners\n' >"$logs/bin/vm_clvm_peer"
+    printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_drbd "$@" both::\n' >"$logs/bin/vm_drbd_peer"
     printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::loss ours::damage ours::health ours::repair\n' >"$logs/bin/vm_clvm_part"
+    printf '#!/bin/sh\nexec /root/vm_lio "$@" vm::build vm::features vm::hang\n' >"$logs/bin/vm_lio_part"
     chmod +x "$logs/bin"/*_peer "$logs/bin"/*_part
 }
 
@@ -56,18 +60,21 @@ suite_on() { # KERNEL PROCESSORS PROGRAM...
 guest_suite() { # KERNEL PROGRAM
     local name="$2 on Linux $1" log=$logs/suite options='--ignored --test-threads=1' expected good_ones since=$SECONDS bad
     # In namespaces of their own they do not meet, and most of them wait.
-    case $2 in vip | vip_peer | vm_clvm*) options='--ignored --test-threads=4' ;; esac
+    case $2 in
+        vip | vip_peer | vm_clvm*) options='--ignored --test-threads=4' ;;
+        vm_drbd*) options='--ignored --test-threads=8' ;;
+    esac
     expected=$(guest 60 "/root/$2 $options --list 2>/dev/null" | grep -c ': test$')
     say "running  $name: $expected tests"
     # Each test as it ends, with the whole output kept for when it fails.
-    guest 1500 "cd /root && RUST_BACKTRACE=0 timeout -s KILL 1480 ./$2 $options 2>&1" | tee "$log" | grep --line-buffered '^test '
+    guest 2000 "cd /root && RUST_BACKTRACE=0 timeout -s KILL 1980 ./$2 $options 2>&1" | tee "$log" | grep --line-buffered '^test '
     good_ones=$(grep -c '^test .* ok$' "$log")
     mapfile -t bad < <(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$log")
     [ "${#bad[@]}" = 0 ] || awk '/^---- /, /^failures:$/' "$log" | head -n 400
     second_try "$1" "$2" "${bad[@]}"
     case $2 in
         vip) reached[vip]=$((expected < left_by_vip ? expected : left_by_vip)) ;; # the others ran without a guest too
-        vip_peer | vm_clvm_peer | vm_clvm_part) ;;
+        *_peer | *_part) ;;
         *) reached["$2"]=$expected ;;
     esac
     [ "$good_ones" = 0 ] || good "$name" $((SECONDS - since)) "$good_ones"

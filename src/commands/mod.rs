@@ -24,6 +24,8 @@ pub use help::agent as help_of;
 /// # Errors
 /// What was asked for could not be done; the caller makes it 1.
 pub fn run(root: &Root, env: &Env, args: &[OsString]) -> Result<u8> {
+    let args = drbd::handler::with_extra(env, args);
+    let args = args.as_slice();
     if let Some(code) = drbd::handler::called_directly(root, env, args) {
         return Ok(code);
     }

@@ -11,6 +11,7 @@
 
 mod bench;
 mod doer;
+mod handlers;
 mod leftovers;
 mod stuck;
 mod workers;
@@ -29,6 +30,7 @@ use ocf_san::ocf::env::Params;
 
 use bench::*;
 use doer::*;
+use handlers::*;
 use leftovers::*;
 use stuck::*;
 use workers::*;
@@ -67,6 +69,9 @@ const CASES: &[(&str, fn())] = cases![
     a_deep_monitor_left_behind_leaves_only_the_cheap_one_and_a_warning,
     a_cheap_monitor_left_behind_is_not_followed_by_another,
     a_record_of_the_dead_is_removed_in_silence,
+    a_last_resort_waits_for_no_other_handler,
+    a_last_resort_goes_on_when_nobody_waits_for_it_any_more,
+    an_error_of_the_disk_that_the_guard_is_on_takes_the_node_down_too,
 ];
 
 /// One call on the machine itself, for a VM.

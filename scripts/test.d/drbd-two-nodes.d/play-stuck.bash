@@ -27,6 +27,7 @@ play_stuck() {
     on "$other" '/root/node settings handlers=fail; /root/node wake'
     expect both 'drbdsetup is free when the handler has ended' wait_for 30 not is_stuck
     expect both 'and the promotion was refused' is_role "$other" Secondary
+    on "$other" /root/node settings handlers=real # of which one takes the constraint away after the resync
     heal
     expect both 'both disks are up to date' wait_for 60 in_sync
     expect ours 'Pacemaker has seen no failure' no_failure

@@ -2,18 +2,28 @@
 //! proven equal. While it stands, the agent promotes nothing here.
 
 use std::fmt;
+use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::last_primary::now;
+use crate::deadline::Deadline;
 use crate::kernel::attr::{Dir, Root};
 use crate::kernel::error::{KernelError, Result};
+use crate::kernel::lock::Lock;
 use crate::ocf::state_file::file_name;
 
 /// Below this is a directory for each resource, with its guard and its other lasting records.
 const STATE: &str = "/var/lib/ocf-san/drbd";
 
 const FILE: &str = "guard.json";
+
+/// Held while the guard is read, changed and written: monitors, handlers and people all do so.
+const LOCK: &str = "guard.lock";
+
+/// How long to wait for it: whoever holds it writes one small file.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The directory of the lasting records of a resource. Touches nothing.
 #[must_use]
@@ -31,8 +41,6 @@ pub enum Reason {
     VerifyDifferences,
     /// The local disk has reported an error.
     IoError,
-    /// Somebody made it Primary by force.
-    Forced,
     /// The other node was Primary later than this one could see.
     OlderData,
     /// Two nodes were Primary that may not be.
@@ -47,7 +55,6 @@ impl fmt::Display for Reason {
             Self::SplitBrain => "split brain",
             Self::VerifyDifferences => "verify found differences",
             Self::IoError => "I/O error",
-            Self::Forced => "made Primary by force",
             Self::OlderData => "older data",
             Self::TwoPrimaries => "two Primaries",
             Self::Unreadable => "the guard can not be read",
@@ -102,6 +109,8 @@ impl Guard {
     /// # Errors
     /// The directory is not writable. One that can not be understood is replaced, and that it was stays a reason.
     pub fn add(root: &Root, resource: &str, entry: Entry) -> Result<bool> {
+        // A reason that is not written down is worse than one that is lost beside it.
+        let _lock = lock(root, resource).inspect_err(|e| tracing::warn!("{e}"));
         let mut guard = Self::load_or_unreadable(root, resource);
         if guard.has(entry.reason) {
             return Ok(false);
@@ -114,8 +123,13 @@ impl Guard {
     /// Takes away the reasons for which `is_over`; whether any stood.
     ///
     /// # Errors
-    /// The directory is not writable, or the guard can not be understood.
+    /// The directory is not writable, somebody else is at it for too long, or the guard can not be understood.
     pub fn clear(root: &Root, resource: &str, is_over: impl Fn(Reason) -> bool) -> Result<bool> {
+        // Each monitor asks, and as a rule there is nothing to take away.
+        if !Self::load(root, resource)?.entries.iter().any(|entry| is_over(entry.reason)) {
+            return Ok(false);
+        }
+        let _lock = lock(root, resource)?;
         let mut guard = Self::load(root, resource)?;
         let before = guard.entries.len();
         guard.entries.retain(|entry| !is_over(entry.reason));
@@ -158,6 +172,12 @@ impl Guard {
     }
 }
 
+fn lock(root: &Root, resource: &str) -> Result<Lock> {
+    let dir = records_of(root, resource);
+    let lock = Lock::take_until(&dir, LOCK, Deadline::after(PATIENCE), || ())?;
+    lock.ok_or_else(|| KernelError::new("lock", dir.path().join(LOCK), io::ErrorKind::TimedOut.into()))
+}
+
 impl fmt::Display for Guard {
     /// `split brain since 2026-01-31T12:00:00Z`, the oldest reason, and how many more there are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,13 +217,46 @@ mod tests {
     }
 
     #[test]
+    fn two_who_change_it_at_once_both_have_their_way() {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Root::fake(keep.path());
+        for round in 0..100 {
+            let resource = format!("r{round}");
+            Guard::add(&root, &resource, entry(Reason::OlderData)).unwrap();
+            std::thread::scope(|scope| {
+                for reason in [Reason::SplitBrain, Reason::IoError] {
+                    let (root, resource) = (&root, &resource);
+                    scope.spawn(move || Guard::add(root, resource, entry(reason)).unwrap());
+                }
+                scope.spawn(|| Guard::clear(&root, &resource, |reason| reason == Reason::OlderData).unwrap());
+            });
+            let guard = Guard::load(&root, &resource).unwrap();
+            assert!(guard.has(Reason::SplitBrain) && guard.has(Reason::IoError) && !guard.has(Reason::OlderData), "{guard:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_holds_it_for_too_long_keeps_nobody_from_adding_a_reason_and_nothing_is_taken_away_beside_him() {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Root::fake(keep.path());
+        let held = Lock::take(&records_of(&root, "r0"), LOCK, || ()).unwrap();
+        let before = std::time::Instant::now();
+        assert!(Guard::add(&root, "r0", entry(Reason::SplitBrain)).unwrap());
+        assert!(Guard::clear(&root, "r0", |_| true).is_err());
+        assert!(!Guard::clear(&root, "r0", |reason| reason == Reason::IoError).unwrap());
+        assert!(before.elapsed() < PATIENCE * 3);
+        drop(held);
+        assert!(Guard::clear(&root, "r0", |_| true).unwrap());
+    }
+
+    #[test]
     fn a_guard_that_can_not_be_understood_is_an_error_and_not_none() {
         let keep = tempfile::tempdir().unwrap();
         let root = Root::fake(keep.path());
         records_of(&root, "r0").set(FILE, "{").unwrap();
         assert!(Guard::load(&root, "r0").is_err());
-        assert!(Guard::add(&root, "r0", entry(Reason::Forced)).unwrap());
+        assert!(Guard::add(&root, "r0", entry(Reason::IoError)).unwrap());
         let guard = Guard::load(&root, "r0").unwrap();
-        assert!(guard.has(Reason::Forced) && guard.has(Reason::Unreadable));
+        assert!(guard.has(Reason::IoError) && guard.has(Reason::Unreadable));
     }
 }

@@ -7,6 +7,7 @@ mod cold_start;
 mod demote;
 mod evidence;
 pub mod guard;
+pub mod handlers;
 pub mod health;
 pub mod last_primary;
 pub mod marker;

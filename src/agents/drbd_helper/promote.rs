@@ -47,6 +47,10 @@ impl Helper {
     fn raise_once(&self, cx: &Context, drbd: &Drbd, drbdadm: &Drbdadm, record: &Record) -> Result<(), Trouble> {
         let name = self.name()?;
         self.wait_for_handlers(cx, cx.deadline.share(0.3))?;
+        // A split brain may have come to light since the last attempt.
+        if let Some(now) = seen(drbd, name, record, cx)? {
+            self.check_guard(cx, &now, record).map_err(|e| Trouble::last(e.reason))?;
+        }
         (cx.progress)(&format!("drbdadm primary {name}"));
         let Err(failure) = drbdadm.run(&["primary"], name, cx.deadline) else { return Ok(()) };
         let trouble = self.trouble("primary", &failure);

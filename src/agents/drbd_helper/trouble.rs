@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use super::Helper;
+use super::handlers::{STATE, lock_name, state_dir};
 use crate::deadline::Deadline;
 use crate::kernel::drbd::tools::{ConfigTrouble, Drbdadm, Drbdsetup, Failure};
 use crate::kernel::lock::Lock;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
-use crate::ocf::state_file::file_name;
-
-/// Where handlers keep what they need while they run.
-const HANDLERS: &str = "/run/ocf-san/drbd";
 
 /// The first pause between two attempts, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
@@ -109,14 +106,14 @@ impl Helper {
     /// One still is when the time is up.
     pub(super) fn wait_for_handlers(&self, cx: &Context, deadline: Deadline) -> Result<(), Trouble> {
         let name = self.name()?;
-        let (dir, file) = (cx.root.dir(HANDLERS), format!("{}.handler.lock", file_name(name)));
+        let (dir, file) = (state_dir(cx.root), lock_name(name));
         if !dir.dir(&file).exists().unwrap_or(false) {
             return Ok(());
         }
         match Lock::take_until(&dir, &file, deadline, || (cx.progress)("wait for a handler")) {
             // Dropped at once: a handler must never wait for us.
             Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(Trouble::again(format_args!("{name}: a handler of it is still at work ({HANDLERS}/{file})"))),
+            Ok(None) => Err(Trouble::again(format_args!("{name}: a handler of it is still at work ({STATE}/{file})"))),
             Err(e) => {
                 tracing::warn!("{e}");
                 Ok(())

@@ -17,7 +17,6 @@ fn advice(reason: Reason) -> &'static str {
         Reason::SplitBrain => "choose the side to keep: ocf-san drbd report RES, then ocf-san drbd recover RES --victim NODE",
         Reason::VerifyDifferences => "resync the blocks that differ: drbdadm disconnect RES; drbdadm connect RES",
         Reason::IoError => "replace or check the disk, then attach it: drbdadm attach RES",
-        Reason::Forced => "compare with what the other node has: ocf-san drbd report RES",
         Reason::OlderData => {
             "let this side be brought up to date by the other one, which may have newer data: drbdadm connect RES"
         }
@@ -34,15 +33,8 @@ fn name(reason: Reason) -> String {
     serde_json::to_value(reason).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-const ALL: [Reason; 7] = [
-    Reason::SplitBrain,
-    Reason::VerifyDifferences,
-    Reason::IoError,
-    Reason::Forced,
-    Reason::OlderData,
-    Reason::TwoPrimaries,
-    Reason::Unreadable,
-];
+const ALL: [Reason; 6] =
+    [Reason::SplitBrain, Reason::VerifyDifferences, Reason::IoError, Reason::OlderData, Reason::TwoPrimaries, Reason::Unreadable];
 
 fn names() -> Vec<String> {
     ALL.into_iter().map(name).collect()
@@ -201,7 +193,7 @@ mod tests {
         let (_keep, root) = guarded(&[]);
         records_of(&root, "r0").set("guard.json", "{").unwrap();
         assert!(clear(&root, "r0", None, false).is_err());
-        assert!(clear(&root, "r0", Some(Reason::Forced), true).is_err());
+        assert!(clear(&root, "r0", Some(Reason::IoError), true).is_err());
         assert!(clear(&root, "r0", None, true).unwrap().starts_with("r0: removed a guard"));
         assert!(Guard::load(&root, "r0").unwrap().is_empty());
     }

@@ -1,22 +1,32 @@
 //! What a guided command does, one command a line: shown first, and only then done, each with a limit.
 
-use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use super::snapshots::{self, Storage};
-use crate::agents::drbd_helper::guard::{Entry, Guard};
+use crate::agents::drbd_helper::guard::{Entry, Guard, records_of};
+use crate::agents::drbd_helper::handlers::{lock_name, state_dir};
 use crate::commands::put;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
+use crate::kernel::dm::{DeviceMapper, Which};
 use crate::kernel::drbd::tools::{Drbdadm, Failure};
 use crate::kernel::exec::Tool;
-use crate::kernel::lvm::names::VgName;
+use crate::kernel::lock::Lock;
+use crate::kernel::lvm::names::{Uuid, VgName};
 
 /// The configuration of DRBD.
 const CONFIG: &str = "/etc/drbd.conf";
+
+/// How long a handler of the kernel may take before something is changed behind its back.
+const HANDLER: Duration = Duration::from_secs(60);
+
+/// How long a volume that nobody uses may look as if somebody did.
+const SETTLES: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_secs(1);
 
 /// One command, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +50,12 @@ pub enum Act {
     Lvm(VgName, Vec<String>),
     /// A reason not to promote this side.
     Guard(Entry),
+    /// Nothing, unless somebody has this logical volume open: what is merged into one that is open waits for its next activation.
+    Unused(VgName, String),
+    /// Waits until this snapshot is merged.
+    Merged(VgName, String),
+    /// A record of this name and content beside the guard.
+    Note(&'static str, String),
 }
 
 impl Step {
@@ -62,6 +78,9 @@ impl Step {
             Act::Drbdmeta(words) => format!("drbdmeta {}", words.join(" ")),
             Act::Lvm(_, words) => words.join(" "),
             Act::Guard(entry) => format!("ocf-san guards {resource} here: {}", entry.reason),
+            Act::Unused(vg, lv) => format!("ocf-san makes sure that nobody has {vg}/{lv} open"),
+            Act::Merged(vg, lv) => format!("ocf-san waits until {vg}/{lv} is merged"),
+            Act::Note(name, _) => format!("ocf-san writes {name} for {resource}"),
         }
     }
 }
@@ -119,6 +138,44 @@ impl Ground<'_> {
                 snapshots::change(self.root, held, "change", words, deadline)
             }
             Act::Guard(entry) => Guard::add(self.root, self.resource, entry.clone()).map(drop).map_err(Into::into),
+            Act::Unused(vg, lv) => self.must_be_unused(vg, lv),
+            Act::Merged(vg, lv) => {
+                let held = self.storage.held(vg).with_context(|| format!("volume group {vg}"))?;
+                while held.lvm.space(vg, deadline.within(Duration::from_secs(60)))?.is_some_and(|space| space.lv(lv).is_some()) {
+                    if deadline.is_past() {
+                        bail!("{vg}/{lv} is not merged yet");
+                    }
+                    sleep(POLL);
+                }
+                Ok(())
+            }
+            Act::Note(name, text) => {
+                let dir = records_of(self.root, self.resource);
+                dir.create_all(0o755)?;
+                Ok(dir.replace_file_for_good(name, text.as_bytes())?)
+            }
+        }
+    }
+
+    /// Looked at again and again for a few seconds: udev opens whatever has changed.
+    fn must_be_unused(&self, vg: &VgName, lv: &str) -> Result<()> {
+        let held = self.storage.held(vg).with_context(|| format!("volume group {vg}"))?;
+        let uuid = held.space.lv(lv).map(|lv| Uuid::parse(&lv.uuid)).transpose().map_err(anyhow::Error::msg)?;
+        let uuid = held.space.uuid.dm_uuid(&uuid.with_context(|| format!("{vg}/{lv}"))?);
+        let dm = DeviceMapper::open(self.root)?.context("this kernel has no device-mapper")?;
+        let settles = Deadline::after(SETTLES);
+        loop {
+            let open = dm.status(Which::Uuid(&uuid))?.with_context(|| format!("{vg}/{lv} is not active"))?.open_count;
+            if open == 0 {
+                return Ok(());
+            }
+            if settles.is_past() {
+                bail!(
+                    "{vg}/{lv} is in use: is {} up again? Take it out of Pacemaker's hands, then run the same again",
+                    self.resource
+                );
+            }
+            sleep(POLL);
         }
     }
 }
@@ -138,10 +195,13 @@ pub fn confirm(question: &str) -> Result<()> {
     if answer.trim() == "yes" { Ok(()) } else { bail!("nothing was done") }
 }
 
-impl fmt::Display for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Step::new("", self.clone()).command("RES"))
-    }
+/// Waits until no handler of the kernel is at work: a change behind the back of one can wait for it in the kernel, and everything else with it.
+///
+/// # Errors
+/// One still is after a minute.
+pub fn wait_for_handlers(root: &Root, resource: &str) -> Result<()> {
+    let lock = Lock::take_until(&state_dir(root), &lock_name(resource), Deadline::after(HANDLER), || ())?;
+    lock.map(drop).with_context(|| format!("{resource}: a handler of the kernel has been at work for a minute"))
 }
 
 #[cfg(test)]

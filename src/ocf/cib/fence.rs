@@ -76,12 +76,6 @@ impl Fence {
         self.ids.constraint()
     }
 
-    /// The nodes that may promote.
-    #[must_use]
-    pub fn allowed(&self) -> &[String] {
-        &self.allowed
-    }
-
     /// Whether this node may.
     #[must_use]
     pub fn allows(&self, node: &str) -> bool {

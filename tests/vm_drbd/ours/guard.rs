@@ -43,7 +43,7 @@ fn a_split_brain_sets_a_guard_that_goes_when_both_sides_are_equal_again() {
 #[ignore = "vm: makes a DRBD resource"]
 fn a_guard_refuses_the_promotion_takes_the_score_away_and_outlives_the_equality_of_both_sides() {
     let world = World::connected(1);
-    for reason in ["io-error", "verify-differences", "forced"] {
+    for reason in ["io-error", "verify-differences"] {
         put(&world, reason);
         world.call("monitor").run().is(0);
         assert_eq!(world.score(), None, "{reason}");

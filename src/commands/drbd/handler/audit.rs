@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::watch::state_dir;
 use super::{Call, Handler, Outcome};
+use crate::agents::drbd_helper::handlers::state_dir;
 use crate::agents::drbd_helper::last_primary::now;
 use crate::kernel::attr::Root;
 use crate::ocf::env::Env;
@@ -63,10 +63,15 @@ pub fn open(root: &Root, env: &Env, call: &Call, facility: Option<&str>) {
 /// Says it: a success as an information, everything else as a warning.
 pub fn say(root: &Root, line: &Line, outcome: &Outcome) {
     let why = if line.note.is_empty() { outcome.why.clone() } else { format!("{} ({})", outcome.why, line.note) };
-    let (handler, resource, peer) = (line.handler.name, subject(line.call), line.call.peer());
+    let resource = outcome.resource.clone().unwrap_or_else(|| subject(line.call));
+    let (handler, peer) = (line.handler.name, line.call.peer());
     let (result, code) = (outcome.result.as_str(), outcome.code);
     let ms = line.began.elapsed().as_millis();
-    keep(root, line, &Record { at: now(), peer: peer.clone(), result: result.to_owned(), code, why: why.clone() });
+    keep(
+        root,
+        &format!("{}.{handler}.json", file_name(&resource)),
+        &Record { at: now(), peer: peer.clone(), result: result.to_owned(), code, why: why.clone() },
+    );
     if line.handler.is_good(code) {
         tracing::info!("handler={handler} resource={resource} peer={peer} result={result} code={code} ms={ms} why={why:?}");
     } else {
@@ -85,9 +90,8 @@ struct Record {
 }
 
 /// For whoever looks later. A handler does not fail for want of a place for it.
-fn keep(root: &Root, line: &Line, record: &Record) {
-    let name = format!("{}.{}.json", file_name(&subject(line.call)), line.handler.name);
-    let kept = serde_json::to_vec(record).map(|text| state_dir(root).replace_file(&name, &text));
+fn keep(root: &Root, name: &str, record: &Record) {
+    let kept = serde_json::to_vec(record).map(|text| state_dir(root).replace_file(name, &text));
     if let Ok(Err(e)) = kept {
         tracing::debug!("{e}");
     }

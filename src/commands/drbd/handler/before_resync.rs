@@ -8,8 +8,8 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Arg, ArgMatches, value_parser};
 
 use super::resync_log::{generation, started};
-use super::watch::state_dir;
-use super::{Handler, Outcome, Work};
+use super::{Handler, Outcome, Turn, Work};
+use crate::agents::drbd_helper::handlers::state_dir;
 use crate::agents::drbd_helper::last_primary::now;
 use crate::commands::drbd::snapshots::{self, Decision, Group, Kind, Order, Resync, Sight, Storage};
 use crate::deadline::Deadline;
@@ -26,6 +26,7 @@ pub const BEFORE: Handler = Handler {
     limit: Duration::from_secs(60),
     broken: 0,
     good: &[0],
+    turn: Turn::Alone,
     options: |command| {
         command.arg(
             Arg::new("on-error")
@@ -46,6 +47,7 @@ pub const AFTER: Handler = Handler {
     limit: Duration::from_secs(60),
     broken: 1,
     good: &[0],
+    turn: Turn::Alone,
     options: |command| {
         command.arg(
             Arg::new("keep")
@@ -98,17 +100,29 @@ fn take(work: &Work) -> Result<Outcome> {
     });
     let resource = work.look()?;
     let device = meant(work, &resource).context("the call does not say which volume it is about")?;
-    let resync = started(&log, work.resource, device.1);
+    let resync = started(&log, work.resource, device.1).resync;
+    if resync == Resync::Grown {
+        return Ok(Outcome::new(0, "skipped", "the device has grown online, and there is nothing yet in its new part"));
+    }
     let disks: Vec<_> = resource.devices.iter().map(|device| (device.volume, device.disk)).collect();
     let mut open = open_call(work.root, work.resource);
-    let mut sight = Sight { volume: device.0, resync, disks: &disks, open: None, group: None };
-    let early = snapshots::decide(&sight);
-    if let (Decision::Skip(why), true) = (&early, open.is_none() || resync == Resync::Grown) {
-        return Ok(Outcome::new(0, "skipped", *why));
-    }
-    let storage = look(work.root, &resource, work.deadline)?;
+    let invalidated = invalidated(work.resource, &resource, &log, device.0, open.as_ref());
+    let disk = disks.iter().find(|(volume, _)| *volume == device.0).and_then(|(_, disk)| *disk);
+    let storage = match look(work.root, &resource, work.deadline) {
+        Ok(storage) => storage,
+        Err(e) if invalidated.is_empty() && disk <= Some(DiskState::Inconsistent) => {
+            return Ok(Outcome::new(0, "skipped", format!("its data is Inconsistent already: nothing to go back to ({e:#})")));
+        }
+        Err(e) => return Err(e),
+    };
+    let on_lv: Vec<u32> = disks.iter().map(|(volume, _)| *volume).filter(|volume| storage.lv(*volume).is_some()).collect();
     let groups = storage.snapshots(work.resource);
     let group = |id: &str| groups.iter().find(|group| group.kind == Kind::BeforeResync && group.id == id);
+    let (invalidated, on_lv) = (invalidated.as_slice(), on_lv.as_slice());
+    let mut sight = Sight { volume: device.0, resync, disks: &disks, invalidated, on_lv, open: None, group: None };
+    if open.is_none() && sight.has_begun() {
+        open = found_again(&groups);
+    }
     sight.open = open.as_ref();
     sight.group = open.as_ref().and_then(|open| group(&open.group));
     let changes = changes(&resource);
@@ -147,6 +161,27 @@ fn take(work: &Work) -> Result<Outcome> {
             Ok(Outcome::new(0, "made", format!("group {group} of {} snapshots{others}", steps.len())))
         }
     }
+}
+
+/// After a reboot the record is gone; the group that a resync was begun with is known by its tags.
+fn found_again(groups: &[Group]) -> Option<snapshots::Call> {
+    let newest = groups.iter().rfind(|group| group.kind == Kind::BeforeResync && group.is_good())?;
+    Some(snapshots::Call { group: newest.id.clone(), resync: Resync::Untold, called: Vec::new() })
+}
+
+/// The volumes that somebody has invalidated while their data was whole, and of which nothing has been overwritten yet: this one is not before
+/// the handler ends, and of the others those that the resync in `open` was not called for and that do not sync yet.
+fn invalidated(name: &str, resource: &Resource, log: &str, volume: u32, open: Option<&snapshots::Call>) -> Vec<u32> {
+    let waits = |volume: u32| {
+        let mut doing = resource.peers_of(volume).filter_map(|(_, peer)| peer.replication);
+        doing.any(|doing| matches!(doing, Replication::StartingSyncT | Replication::WFSyncUUID))
+    };
+    let is = |device: &&crate::kernel::drbd::model::Device| {
+        let start = started(log, name, device.minor);
+        let is_called = open.is_some_and(|open| open.resync == start.resync && open.called.contains(&device.volume));
+        start.was_whole && (device.volume == volume || (waits(device.volume) && !is_called))
+    };
+    resource.devices.iter().filter(is).map(|device| device.volume).collect()
 }
 
 fn after(work: &Work) -> Result<Outcome> {
@@ -283,6 +318,36 @@ mod tests {
         let (_keep, root) = machine(&state, "<6>[ 1053.05] block drbd10: Resync of new storage after online grow\n");
         let outcome = called(&root, &BEFORE, &[]);
         assert_eq!((outcome.code, outcome.result.as_str()), (0, "skipped"), "{}", outcome.why);
+    }
+
+    #[test]
+    fn what_was_invalidated_is_taken_for_whole_until_its_resync_has_begun() {
+        let log = "<6>[ 1060.500000] block drbd10: conn( Connected -> StartingSyncT ) disk( UpToDate -> Inconsistent ) \n\
+                   <6>[ 1061.5] block drbd11: conn( Connected -> StartingSyncT ) disk( UpToDate -> Inconsistent ) \n";
+        let of = |first: &str, second: &str, volume, open: Option<&snapshots::Call>| {
+            let state = format!(
+                "10: cs:{first} ro:Secondary/Primary ds:Inconsistent/UpToDate C r-----\n{COUNTS}\
+                 11: cs:{second} ro:Secondary/Primary ds:Inconsistent/UpToDate C r-----\n{COUNTS}"
+            );
+            let (_keep, root) = machine(&state, log);
+            let resource = crate::kernel::drbd::Drbd::open(&root).unwrap().unwrap();
+            let resource = resource.resource("r0", &[], Deadline::after(Duration::from_secs(5))).unwrap().unwrap();
+            invalidated("r0", &resource, log, volume, open)
+        };
+        assert_eq!(of("WFSyncUUID", "StartingSyncT", 0, None), [0, 1]);
+        assert_eq!(of("SyncTarget", "WFSyncUUID", 1, None), [1]);
+        let open = snapshots::Call { group: "g".into(), resync: Resync::Began(1_060_500_000), called: vec![0] };
+        assert_eq!(of("WFSyncUUID", "WFSyncUUID", 1, Some(&open)), [1], "the first was called for, and may sync any moment");
+    }
+
+    #[test]
+    fn after_a_reboot_the_group_of_the_resync_is_found_by_its_tags() {
+        let victim = snapshot("g3", 0, &[0]);
+        let victim = snapshots::Snapshot { label: snapshots::Label { kind: Kind::Victim, ..victim.label }, ..victim };
+        let all = [snapshot("g1", 0, &[0]), snapshot("g2", 0, &[0, 1]), victim];
+        let groups = Group::of("r0", all);
+        assert_eq!(found_again(&groups).map(|call| call.group).as_deref(), Some("g1"), "g2 is not whole, g3 another kind");
+        assert!(found_again(&[]).is_none());
     }
 
     #[test]

@@ -23,8 +23,6 @@ pub struct Call {
     pub peer_address: Option<String>,
     /// The node id of the peer (DRBD 9).
     pub peer_node_id: Option<u32>,
-    /// The node id of this host (DRBD 9).
-    pub own_node_id: Option<u32>,
     /// The host names by node id (DRBD 9, from drbdadm).
     pub node_names: BTreeMap<u32, Vec<String>>,
     /// The nodes known to be up to date, a bit each (DRBD 9).
@@ -43,7 +41,6 @@ impl Call {
         let argument = argument.map(str::trim).filter(|text| !text.is_empty());
         let minor = argument.and_then(minor_of);
         let resource = argument.filter(|_| minor.is_none()).or_else(|| set("DRBD_RESOURCE"));
-        let own_node_id = number("DRBD_MY_NODE_ID");
         let node_names = node_names(env);
         let peer_node_id = number("DRBD_PEER_NODE_ID");
         let mut peers = words(set("DRBD_PEERS").or_else(|| set("DRBD_PEER")));
@@ -57,7 +54,6 @@ impl Call {
             peers,
             peer_address: set("DRBD_PEER_ADDRESS").map(str::to_owned),
             peer_node_id,
-            own_node_id,
             node_names,
             up_to_date_nodes: set("UP_TO_DATE_NODES").and_then(mask),
             config: set("DRBD_CONF").map(str::to_owned),
@@ -175,13 +171,12 @@ mod tests {
             ("DRBD_LL_DISK", "/dev/vg/a /dev/vg/b"),
             ("DRBD_NODE_ID_0", "node1"),
             ("DRBD_NODE_ID_1", "node2 alias2"),
-            ("DRBD_MY_NODE_ID", "0"),
             ("DRBD_PEER_NODE_ID", "1"),
             ("UP_TO_DATE_NODES", "0x3"),
         ];
         let all = call(None, &lists);
         assert_eq!((all.volumes.as_slice(), all.minors.as_slice()), (&[0, 1][..], &[10, 12][..]));
-        assert_eq!((all.own_node_id, all.peer_node_id, all.up_to_date_nodes), (Some(0), Some(1), Some(3)));
+        assert_eq!((all.peer_node_id, all.up_to_date_nodes), (Some(1), Some(3)));
         assert_eq!(all.peers, ["node2", "alias2"]);
         let one = call(None, &[&lists[..], &[("DRBD_BACKING_DEV", "/dev/vg/b")]].concat());
         assert_eq!((one.volumes.as_slice(), one.minors.as_slice()), (&[1][..], &[12][..]));

@@ -9,8 +9,8 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, Command, value_parser};
 
-use super::split_brain::add;
-use super::{Handler, Outcome, Work, no_options};
+use super::split_brain::add_in_time;
+use super::{Handler, Outcome, Turn, Work, no_options};
 use crate::agents::drbd_helper::guard::Reason;
 use crate::guard::escalate::Preparation;
 use crate::guard::evidence::Case;
@@ -20,6 +20,9 @@ use crate::ocf::spec::ParamValue;
 use crate::ocf::state_file::file_name;
 
 const LIMIT: Duration = Duration::from_secs(20);
+
+/// How long writing a guard may take before what matters more.
+const TO_GUARD: Duration = Duration::from_secs(2);
 
 /// Primary with a bad disk and no peer.
 pub const PRI_ON_INCON_DEGR: Handler = escalating(
@@ -47,11 +50,15 @@ pub const LOCAL_IO_ERROR: Handler = escalating(
     "Guards this side after an error of the disk below, and takes this node down if it is Primary",
     |work| {
         let what = "the disk below has reported an error";
-        let is_new = add(work, Reason::IoError, what)?;
+        // It may be the disk of the guard, too.
+        let guard = add_in_time(work, Reason::IoError, what, work.deadline.share(0.2).within(TO_GUARD));
         // As long as the role is not known it may be Primary.
         if work.look().is_ok_and(|resource| resource.role == Some(Role::Secondary)) {
-            let result = if is_new { "guarded" } else { "guarded-already" };
+            let result = if guard? { "guarded" } else { "guarded-already" };
             return Ok(Outcome::new(0, result, format!("{what}: replace it; not Primary, so nothing depends on this node")));
+        }
+        if let Err(e) = guard {
+            tracing::warn!("not guarded: {e:#}");
         }
         Ok(give_up(work, what))
     },
@@ -64,6 +71,7 @@ pub const QUORUM_LOST: Handler = Handler {
     limit: LIMIT,
     broken: 1,
     good: &[],
+    turn: Turn::Within(0.0),
     options: no_options,
     act: |work| {
         let up = work
@@ -75,7 +83,7 @@ pub const QUORUM_LOST: Handler = Handler {
 };
 
 const fn escalating(name: &'static str, about: &'static str, act: fn(&Work) -> Result<Outcome>) -> Handler {
-    Handler { name, about, limit: LIMIT, broken: 1, good: &[], options, act }
+    Handler { name, about, limit: LIMIT, broken: 1, good: &[], turn: Turn::LastResort, options, act }
 }
 
 fn options(command: Command) -> Command {

@@ -23,7 +23,6 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde::{Deserialize, Serialize};
 
 pub use call::Call;
-pub use watch::{lock_name, state_dir};
 
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -70,10 +69,34 @@ pub struct Handler {
     pub broken: u8,
     /// The exit codes that one may hope for; with any other the line is a warning.
     pub good: &'static [u8],
+    /// What it does about another handler of the same resource.
+    pub turn: Turn,
     /// Adds its own options to those that all have.
     pub options: fn(Command) -> Command,
     /// What it does. An error becomes the exit code `broken`.
     pub act: fn(&Work) -> anyhow::Result<Outcome>,
+}
+
+/// How a handler stands to another one of the same resource that is at work: DRBD calls one for each volume and each connection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Turn {
+    /// It waits as long as it may, and does nothing beside another one.
+    Alone,
+    /// It waits for this part of its time at the most, then goes on beside it.
+    Within(f64),
+    /// It waits for nobody, and nobody ends it: what it does must happen also when its time is over.
+    LastResort,
+}
+
+impl Turn {
+    /// How long to wait for the lock.
+    fn patience(self, all: Deadline) -> Deadline {
+        match self {
+            Self::Alone => all,
+            Self::Within(part) => all.share(part),
+            Self::LastResort => all.share(0.0),
+        }
+    }
 }
 
 /// What a handler has to work with. There is nothing here that changes DRBD.
@@ -132,13 +155,16 @@ pub struct Outcome {
     pub result: String,
     /// Why, for a human.
     pub why: String,
+    /// The resource, once it is known: the module of 8.4 names only a minor.
+    #[serde(default)]
+    pub resource: Option<String>,
 }
 
 impl Outcome {
     /// This code, for this reason.
     #[must_use]
     pub fn new(code: u8, result: &str, why: impl Into<String>) -> Self {
-        Self { code, result: result.to_owned(), why: why.into() }
+        Self { code, result: result.to_owned(), why: why.into(), resource: None }
     }
 }
 
@@ -163,6 +189,8 @@ impl Handler {
         let seconds = || value_parser!(u64).range(1..=3600);
         let command = Command::new(self.name)
             .about(self.about)
+            // What the agent adds may be there already.
+            .args_override_self(true)
             .arg(Arg::new("RESOURCE").help("The resource or minor-N, where the environment of drbdadm does not name it"))
             .arg(
                 Arg::new("timeout")
@@ -211,6 +239,19 @@ pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> u8 {
     Handler::named(name).map_or(1, |handler| watch::run(root, env, handler, options, ""))
 }
 
+/// The arguments of a call, with what the agent gives the handler unfence-peer beside them: drbdadm passes on a variable, and no argument.
+/// Words that the handler does not understand are left out.
+#[must_use]
+pub fn with_extra(env: &Env, args: &[OsString]) -> Vec<OsString> {
+    let word = |at: usize| args.get(at).and_then(|word| word.to_str());
+    let at = if (word(1), word(2)) == (Some("drbd"), Some("handler")) { 3 } else { 1 };
+    let extra = env.get("OCF_RESKEY_unfence_extra_args").filter(|_| word(at) == Some(unfence_peer::UNFENCE_PEER.name));
+    let Some(extra) = extra else { return args.to_vec() };
+    let all: Vec<OsString> = args.iter().cloned().chain(extra.split_whitespace().map(OsString::from)).collect();
+    let own = all.iter().skip(at);
+    if unfence_peer::UNFENCE_PEER.command().try_get_matches_from(own).is_ok() { all } else { args.to_vec() }
+}
+
 /// What a call that clap refuses, or that the module itself makes, comes to: its exit code. `None` for one that is neither.
 ///
 /// The module does not care what an option is called: a handler that is named runs, without what is not understood.
@@ -248,6 +289,37 @@ mod tests {
             assert!(!IDLE.contains(&handler.name));
         }
         command().debug_assert();
+    }
+
+    #[test]
+    fn only_the_handlers_of_snapshots_do_nothing_beside_another_one() {
+        let all = Deadline::after(Duration::from_secs(20));
+        for handler in ALL {
+            let waits = handler.turn.patience(all).remaining();
+            match handler.name {
+                "before-resync-target" | "after-resync-target" => assert_eq!(handler.turn, Turn::Alone),
+                "fence-peer" | "unfence-peer" => assert!(waits < Duration::from_secs(4), "{waits:?}"),
+                name => assert!(waits < Duration::from_secs(1), "{name} {waits:?}"),
+            }
+            let may_press = handler.name.starts_with("pri-") || handler.name == "local-io-error";
+            assert_eq!(handler.turn == Turn::LastResort, may_press, "{}", handler.name);
+        }
+    }
+
+    #[test]
+    fn what_the_agent_adds_for_unfence_peer_is_added_and_nothing_that_is_not_understood() {
+        let env = |extra: &str| [("OCF_RESKEY_unfence_extra_args".to_owned(), extra.to_owned())].into_iter().collect::<Env>();
+        let added = |args: &[&str], extra: &str| {
+            let all = with_extra(&env(extra), &args.iter().map(OsString::from).collect::<Vec<_>>());
+            all.iter().skip(args.len()).map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let usual = "--quiet --flock-required --flock-timeout 0 --unfence-only-if-owner-match";
+        let direct = ["ocf-san", "unfence-peer", "r0", "--lock-timeout", "3"];
+        assert_eq!(added(&direct, usual), usual);
+        assert_eq!(added(&["ocf-san", "drbd", "handler", "unfence-peer"], usual), usual);
+        assert_eq!(added(&direct, "--of-another-program"), "");
+        assert_eq!(added(&["ocf-san", "drbd", "handler", "fence-peer"], usual), "");
+        assert_eq!(with_extra(&Env::default(), &[]), Vec::<OsString>::new());
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! split-brain, initial-split-brain and out-of-sync: both sides have been written to without each other, or hold different blocks.
 //! This side is guarded, so that nobody promotes it before somebody has chosen.
 
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::{Handler, Outcome, Work, no_options};
+use super::{Handler, Outcome, Turn, Work, no_options};
 use crate::agents::drbd_helper::guard::{Entry, Guard, Reason};
 use crate::agents::drbd_helper::last_primary::now;
 use crate::agents::drbd_helper::marker;
+use crate::deadline::Deadline;
+use crate::kernel::process::{Child, Setup, keep, pipe, wait_readable};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -19,6 +23,7 @@ pub const INITIAL: Handler = Handler {
     limit: LIMIT,
     broken: 1,
     good: &[0],
+    turn: Turn::Within(0.0),
     options: no_options,
     act: |_| Ok(Outcome::new(0, "recorded", "split brain detected, the after-sb policies decide")),
 };
@@ -30,6 +35,7 @@ pub const SPLIT_BRAIN: Handler = Handler {
     limit: LIMIT,
     broken: 1,
     good: &[0],
+    turn: Turn::Within(0.0),
     options: no_options,
     act: |work| {
         let is_new = add(work, Reason::SplitBrain, "both sides were written to without each other")?;
@@ -46,6 +52,7 @@ pub const OUT_OF_SYNC: Handler = Handler {
     limit: LIMIT,
     broken: 1,
     good: &[0],
+    turn: Turn::Within(0.0),
     options: no_options,
     act: |work| {
         let is_new = add(work, Reason::VerifyDifferences, "an online verify found blocks that differ")?;
@@ -58,6 +65,34 @@ pub fn add(work: &Work, reason: Reason, detail: &str) -> Result<bool> {
     let by = format!("handler for {}", work.call.peer());
     let entry = Entry { reason, since: now(), by, detail: detail.to_owned() };
     Ok(Guard::add(work.root, work.resource, entry)?)
+}
+
+/// As [`add`], by a child that goes on alone when the disk takes longer than the deadline: that disk may be what this is about.
+pub fn add_in_time(work: &Work, reason: Reason, detail: &str, deadline: Deadline) -> Result<bool> {
+    let (mut read, mut write) = pipe()?;
+    let setup = Setup { keep: keep(&write), ..Setup::default() };
+    let writer = Child::fork(setup, move || {
+        let said = match add(work, reason, detail) {
+            Ok(true) => "new".to_owned(),
+            Ok(false) => "known".to_owned(),
+            Err(e) => format!("{e:#}"),
+        };
+        // Nobody may be left to hear it.
+        let _ = write.write_all(said.as_bytes());
+    });
+    writer.context("no process to write the guard")?;
+    let mut said = [0; 1024];
+    let count = if wait_readable(read.as_fd(), deadline)? {
+        read.read(&mut said)?
+    } else {
+        bail!("the guard is not on the disk in time")
+    };
+    match String::from_utf8_lossy(said.get(..count).unwrap_or_default()).as_ref() {
+        "new" => Ok(true),
+        "known" => Ok(false),
+        "" => bail!("whoever was to write the guard has ended"),
+        why => bail!("{why}"),
+    }
 }
 
 fn guarded(is_new: bool, why: &str) -> Outcome {

@@ -1,7 +1,7 @@
 //! Runs a handler in a worker and ends in time, whatever becomes of the worker: the module waits for this process without a limit, and a
 //! disk or a lock that hangs must not become a DRBD that hangs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::panic;
@@ -12,35 +12,21 @@ use anyhow::{Context, Result};
 use clap::ArgMatches;
 
 use super::audit::{self, Line};
-use super::{Afterwards, Call, Handler, Outcome, Work};
+use super::fence_peer::ignored;
+use super::{Afterwards, Call, Handler, Outcome, Turn, Work};
+use crate::agents::drbd_helper::handlers::{lock_name, state_dir};
 use crate::deadline::Deadline;
-use crate::kernel::attr::{Dir, Root};
+use crate::kernel::attr::Root;
 use crate::kernel::drbd::Drbd;
 use crate::kernel::lock::Lock;
 use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep, pipe, wait_readable};
 use crate::ocf::env::Env;
-use crate::ocf::state_file::file_name;
-
-/// Where handlers keep what a reboot clears.
-const STATE: &str = "/run/ocf-san/drbd";
 
 /// What is kept back of the limit for ending a worker and saying so.
 const RESERVE: Duration = Duration::from_millis(500);
 
 /// How long the line about an outcome gets on its way before the node goes down.
 const TO_SAY_IT: Duration = Duration::from_millis(500);
-
-/// The directory of what handlers keep until the next boot. Touches nothing.
-#[must_use]
-pub fn state_dir(root: &Root) -> Dir {
-    root.dir(STATE)
-}
-
-/// The name of the lock in [`state_dir`] that a handler of this resource holds.
-#[must_use]
-pub fn lock_name(resource: &str) -> String {
-    format!("{}.handler.lock", file_name(resource))
-}
 
 /// Runs it, says so in one line, and gives the exit code.
 #[must_use]
@@ -50,7 +36,9 @@ pub fn run(root: &Root, env: &Env, handler: &'static Handler, options: &ArgMatch
     let end = Deadline::after(limit);
     let call = Call::new(env, named(options));
     audit::open(root, env, &call, options.get_one::<String>("logfacility").map(String::as_str));
-    let line = Line { handler, call: &call, began, note };
+    let ignored = ignored(options).iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
+    let note = if ignored.is_empty() { note.to_owned() } else { format!("options without an effect: {ignored}") };
+    let line = Line { handler, call: &call, began, note: &note };
     end_a_panic_safely(root, &line, handler.code_when_broken(options));
     let job = Job { root, env, handler, options, call: &call, deadline: end.within(limit.saturating_sub(RESERVE)) };
     let say = |outcome: &Outcome| audit::say(root, &line, outcome);
@@ -94,7 +82,9 @@ impl Job<'_> {
     /// Gives the exit code, after `say` has heard of the outcome.
     fn in_a_worker(&self, end: Deadline, say: &dyn Fn(&Outcome)) -> Result<u8> {
         let (mut read, write) = pipe().context("no pipe")?;
-        let setup = Setup { dies_with_parent: true, keep: keep(&write), retry: Some(end.share(0.5)), ..Setup::default() };
+        // What must happen does also when nobody waits for it any more.
+        let may_end = self.handler.turn != Turn::LastResort;
+        let setup = Setup { dies_with_parent: may_end, keep: keep(&write), retry: Some(end.share(0.5)), ..Setup::default() };
         let worker = Child::fork(setup, move || self.work(write)).context("no worker")?;
         let (mut text, mut chunk) = (Vec::new(), [0; 4096]);
         let mut is_whole = false;
@@ -110,13 +100,14 @@ impl Job<'_> {
         let outcome = match serde_json::from_slice(&text) {
             Ok(outcome) => outcome,
             Err(_) if is_whole => self.broken("error", "the worker ended without an answer"),
-            Err(_) => self.broken("timeout", "not done in time"),
+            Err(_) if may_end => self.broken("timeout", "not done in time"),
+            Err(_) => self.broken("timeout", "not done in time, goes on without being waited for"),
         };
         say(&outcome);
         if is_whole {
             // It has a lock to give back, and may have saved the worst for last.
             let _ = worker.wait(end);
-        } else {
+        } else if may_end {
             worker.kill_group();
         }
         Ok(outcome.code)
@@ -141,13 +132,19 @@ impl Job<'_> {
     fn act(&self, afterwards: &RefCell<Option<Afterwards>>) -> Result<Outcome> {
         let resource = self.resource()?;
         let resource = resource.as_str();
-        let patience =
-            self.options.get_one("lock-timeout").copied().map_or(self.deadline, |s| self.deadline.within(Duration::from_secs(s)));
-        let has_waited = Cell::new(false);
-        let dir = state_dir(self.root);
-        let lock = Lock::take_until(&dir, &lock_name(resource), patience, || has_waited.set(true));
+        let turn = self.handler.turn;
+        let asked = self.options.get_one("lock-timeout").copied().map(Duration::from_secs);
+        let patience = match asked.filter(|_| turn != Turn::LastResort) {
+            Some(asked) => self.deadline.within(asked),
+            None => turn.patience(self.deadline),
+        };
+        let lock = Lock::take_until(&state_dir(self.root), &lock_name(resource), patience, || ());
         let lock = match lock {
             Ok(Some(lock)) => Some(lock),
+            Ok(None) if turn != Turn::Alone => {
+                tracing::debug!("another handler of this resource is at work: going on beside it");
+                None
+            }
             Ok(None) => return Ok(self.broken("busy", "another handler of this resource did not end in time")),
             // Without a place for it there is no lock, and no agent that looks at it either.
             Err(e) => {
@@ -158,7 +155,8 @@ impl Job<'_> {
         let Self { root, env, options, call, deadline, .. } = *self;
         let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline, afterwards });
         drop(lock);
-        outcome
+        let outcome = outcome.unwrap_or_else(|e| self.broken("error", format!("{e:#}")));
+        Ok(Outcome { resource: Some(resource.to_owned()), ..outcome })
     }
 
     /// The resource's name. The module of 8.4 names a device only, and the kernel knows whose that is.
@@ -167,9 +165,20 @@ impl Job<'_> {
             return Ok(resource.clone());
         }
         let minor = self.call.minors.first().context("no resource: neither an argument nor DRBD_RESOURCE names one")?;
+        match self.resource_with(*minor) {
+            // The last resort needs no name.
+            Err(e) if self.handler.turn == Turn::LastResort => {
+                tracing::warn!("{e:#}");
+                Ok(format!("minor-{minor}"))
+            }
+            found => found,
+        }
+    }
+
+    fn resource_with(&self, minor: u32) -> Result<String> {
         let drbd = Drbd::open(self.root)?.context("the DRBD module is not loaded")?;
-        let mut all = drbd.resources(self.deadline)?.into_iter();
-        let found = all.find(|resource| resource.devices.iter().any(|device| device.minor == *minor));
+        let mut all = drbd.resources(self.deadline.share(0.3))?.into_iter();
+        let found = all.find(|resource| resource.devices.iter().any(|device| device.minor == minor));
         Ok(found.with_context(|| format!("no resource has minor {minor}"))?.name)
     }
 }

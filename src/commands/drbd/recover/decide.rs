@@ -1,5 +1,6 @@
 //! What this node has to do so that the other side's data is kept, or why it does nothing. Pure.
 
+use crate::agents::drbd_helper::health::is_equal;
 use crate::kernel::drbd::model::{Connection, ConnectionState, DiskState, Replication, Resource};
 
 /// What there is to know.
@@ -104,20 +105,6 @@ fn connected(sight: &Sight, state: &Resource, connection: Option<&Connection>) -
     Plan::Watch
 }
 
-/// Whether all volumes are up to date on both sides.
-#[must_use]
-pub fn is_equal(state: &Resource) -> bool {
-    let is_good = |disk: Option<DiskState>| disk == Some(DiskState::UpToDate);
-    let mut peers = state.peer_devices();
-    !state.devices.is_empty()
-        && state.devices.iter().all(|device| is_good(device.disk) && state.peers_of(device.volume).next().is_some())
-        && peers.all(|(connection, peer)| {
-            connection.state == Some(ConnectionState::Connected)
-                && is_good(peer.disk)
-                && peer.replication.is_none_or(|doing| doing == Replication::Established)
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,7 +174,11 @@ mod tests {
         assert_eq!(plan("node1", Some(&source), &[]), Plan::Watch);
         assert!(why(&plan("node2", Some(&source), &["log"])).contains("being kept"));
         assert!(why(&plan("node1", Some(&target), &["log"])).contains("being discarded"));
-        assert_eq!(plan("node1", Some(&state(Connected, Established, UpToDate, UpToDate)), &["log"]), Plan::Done);
+        let equal = state(Connected, Established, UpToDate, UpToDate);
+        assert_eq!(plan("node1", Some(&equal), &["log"]), Plan::Done);
+        let mut untold = equal;
+        untold.connections[0].peer_devices[0].replication = None;
+        assert_eq!(plan("node1", Some(&untold), &["log"]), Plan::Watch, "what is not told is not equal");
         assert_eq!(
             plan("node2", Some(&state(Connecting, Off, Inconsistent, DUnknown)), &["guard"]),
             Plan::GiveUp,

@@ -8,14 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use self::decide::{Plan, Sight, decide, is_equal};
+use self::decide::{Plan, Sight, decide};
 use super::evidence;
-use super::handler::{lock_name, state_dir};
 use super::snapshots::{self, Kind, Order, Storage};
 use super::status::peer_device;
-use super::steps::{Act, Ground, Step, confirm};
+use super::steps::{Act, Ground, Step, confirm, wait_for_handlers};
 use super::volumes::{Known, host, know, need_root, resource_arg, resource_of};
 use crate::agents::drbd_helper::guard::{Guard, Reason};
+use crate::agents::drbd_helper::health::is_equal;
 use crate::agents::drbd_helper::last_primary::now;
 use crate::agents::drbd_helper::marker;
 use crate::commands::put;
@@ -23,12 +23,9 @@ use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::Drbd;
 use crate::kernel::drbd::model::{ConnectionState, DiskState, Resource};
-use crate::kernel::lock::Lock;
 
 /// How long one look may take, with all the programs that it needs.
 const LOOK: Duration = Duration::from_secs(60);
-/// How long a handler of the kernel may take before something is changed behind its back.
-const HANDLER: Duration = Duration::from_secs(60);
 /// How long a connection that was just asked for may look as if nobody had.
 const SETTLES: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_secs(1);
@@ -107,7 +104,7 @@ pub fn run(root: &Root, matches: &ArgMatches) -> Result<u8> {
                 confirm("")?;
             }
             ground.walk(&steps)?;
-            task.wait_for_handlers()?;
+            wait_for_handlers(root, task.resource)?;
             // What somebody has done in the meantime may make it wrong.
             let (_, again) = task.look()?;
             if again != plan {
@@ -195,13 +192,6 @@ impl Task<'_> {
             Step::new("forget the connection as it was", Act::Drbdadm(vec!["disconnect"], NOT_CONNECTED)),
             connect(vec!["connect", "--discard-my-data"], "take over what the other side has"),
         ]
-    }
-
-    /// A change behind the back of a handler can wait for it in the kernel, and everything else with it.
-    fn wait_for_handlers(&self) -> Result<()> {
-        let dir = state_dir(self.root);
-        let lock = Lock::take_until(&dir, &lock_name(self.resource), Deadline::after(HANDLER), || ())?;
-        lock.map(drop).with_context(|| format!("{}: a handler of the kernel has been at work for a minute", self.resource))
     }
 
     fn watch(&self, other: &str, limit: Duration) -> Result<()> {

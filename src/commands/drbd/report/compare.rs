@@ -1,7 +1,9 @@
 //! Both sides beside each other: which has less to lose, and what to type. Pure.
 
-use super::facts::Facts;
+use super::facts::{Facts, Volume};
+use crate::agents::drbd_helper::guard::Reason;
 use crate::agents::drbd_helper::last_primary::Who;
+use crate::kernel::drbd::model::DiskState;
 
 /// What both sides say together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,14 @@ pub fn compare(here: &Facts, there: &Facts) -> Verdict {
         return Verdict::Untold(format!("both reports are of {}", here.node));
     }
     if have_same_data(here, there) {
-        return Verdict::Same;
+        // A verify finds what no generation tells.
+        return match [here, there].map(Facts::out_of_sync) {
+            [Some(0), Some(0)] => Verdict::Same,
+            [Some(own), Some(other)] => {
+                Verdict::Untold(format!("same generation, but {} KiB are known to differ", own.max(other)))
+            }
+            _ => Verdict::Untold("same generation, but how much differs is not known".to_owned()),
+        };
     }
     let (Some(own), Some(others)) = (here.out_of_sync(), there.out_of_sync()) else {
         let silent = if here.out_of_sync().is_none() { here } else { there };
@@ -52,9 +61,8 @@ pub fn compare(here: &Facts, there: &Facts) -> Verdict {
     if victim.is_primary() && !survivor.is_primary() {
         but.push(format!("{} is Primary now", victim.node));
     }
-    if let Some(reason) = newer(victim, survivor) {
-        but.push(reason);
-    }
+    but.extend(newer(victim, survivor));
+    but.extend(doubts(survivor));
     match (loses, but.is_empty()) {
         (0, true) if other > 0 => Verdict::Nothing { victim: victim.node.clone() },
         (0, _) if other == 0 => Verdict::Untold(
@@ -78,6 +86,25 @@ fn have_same_data(here: &Facts, there: &Facts) -> bool {
     !pairs.is_empty() && pairs.iter().all(|pair| pair.is_some_and(|(own, other)| own == other))
 }
 
+/// What speaks against keeping the data of this side.
+fn doubts(survivor: &Facts) -> Vec<String> {
+    let node = &survivor.node;
+    let bad = |volume: &Volume| {
+        let disk = volume.disk.as_deref().unwrap_or("not known");
+        (disk != DiskState::UpToDate.word()).then(|| format!("the disk of volume {} on {node} is {disk}", volume.number))
+    };
+    let guards = survivor.guard.iter().filter(|entry| entry.reason != Reason::SplitBrain);
+    let untold = survivor.missing.iter().filter(|missing| missing.starts_with("guard: "));
+    let untold = untold.map(|_| format!("whether {node} is guarded is not known"));
+    survivor
+        .volumes
+        .iter()
+        .filter_map(bad)
+        .chain(untold)
+        .chain(guards.map(|entry| format!("{node} is guarded: {}", entry.reason)))
+        .collect()
+}
+
 /// Whether the one that has less to lose was Primary later than the other.
 fn newer(victim: &Facts, survivor: &Facts) -> Option<String> {
     let at = |facts: &Facts| facts.last_primary.as_ref().filter(|last| last.who == Who::Here).map(|last| last.at.clone());
@@ -87,15 +114,16 @@ fn newer(victim: &Facts, survivor: &Facts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::Volume;
     use super::*;
+    use crate::agents::drbd_helper::guard::Entry;
     use crate::agents::drbd_helper::last_primary::LastPrimary;
 
     const A: &str = "6DD8000000000001:D99C000000000000:D251000000000000:0000000000000000";
     const B: &str = "D094000000000000:D99C000000000000:D250000000000000:0000000000000000";
 
     fn side(node: &str, generation: &str, out_of_sync: Option<u64>) -> Facts {
-        let volume = Volume { generation: Some(generation.into()), out_of_sync, ..Volume::default() };
+        let disk = Some("UpToDate".to_owned());
+        let volume = Volume { disk, generation: Some(generation.into()), out_of_sync, ..Volume::default() };
         Facts { node: node.into(), resource: "r0".into(), volumes: vec![volume], ..Facts::default() }
     }
 
@@ -125,11 +153,44 @@ mod tests {
     }
 
     #[test]
+    fn the_side_with_a_bad_disk_or_a_guard_is_not_kept_without_a_word() {
+        let objections = |survivor: &Facts, loses: u64| {
+            let verdict = compare(survivor, &side("node2", B, Some(loses)));
+            let Verdict::Less { victim, but, .. } = verdict else { panic!("{verdict:?}") };
+            assert_eq!(victim, "node2");
+            but
+        };
+        for loses in [0, 128] {
+            for disk in ["Inconsistent", "Outdated"] {
+                let mut survivor = side("node1", A, Some(256));
+                survivor.volumes[0].disk = Some(disk.into());
+                assert_eq!(objections(&survivor, loses), [format!("the disk of volume 0 on node1 is {disk}")]);
+            }
+            let mut survivor = side("node1", A, Some(256));
+            survivor.volumes[0].disk = None;
+            assert_eq!(objections(&survivor, loses).len(), 1, "it is down");
+            let mut survivor = side("node1", A, Some(256));
+            for reason in [Reason::SplitBrain, Reason::IoError] {
+                let entry = Entry { reason, since: String::new(), by: "test".into(), detail: String::new() };
+                survivor.guard.push(entry);
+            }
+            assert_eq!(objections(&survivor, loses), ["node1 is guarded: I/O error"]);
+        }
+    }
+
+    #[test]
+    fn the_same_generation_is_not_the_same_data_after_a_verify() {
+        let (one, two) = (side("node1", A, Some(0)), side("node2", A, Some(12)));
+        assert_eq!(compare(&one, &two), Verdict::Untold("same generation, but 12 KiB are known to differ".into()));
+        assert!(matches!(compare(&side("node1", A, None), &side("node2", A, Some(0))), Verdict::Untold(_)));
+    }
+
+    #[test]
     fn one_that_wrote_nothing_loses_nothing_and_equal_data_have_no_victim() {
         let (one, two) = (side("node1", A, Some(256)), side("node2", B, Some(0)));
         assert_eq!(compare(&one, &two), Verdict::Nothing { victim: "node2".into() });
         let same = side("node2", "6DD8000000000000:0:0:0", Some(0));
-        assert_eq!(compare(&one, &same), Verdict::Same, "but for the lowest bit");
+        assert_eq!(compare(&side("node1", A, Some(0)), &same), Verdict::Same, "but for the lowest bit");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `ocf-san drbd rollback`: back to the snapshots from before a resync, without DRBD ever taking the old data for the newest.
 
+mod begun;
 mod plan;
 
 use std::time::Duration;
@@ -7,15 +8,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use self::begun::Begun;
 use self::plan::{Sight, guide, plan};
 use super::snapshots::{Group, Storage};
-use super::steps::{Ground, confirm};
+use super::steps::{Ground, Step, confirm, wait_for_handlers};
 use super::volumes::{host, know, need_root, resource_arg, resource_of};
 use crate::agents::drbd_helper::last_primary::now;
 use crate::commands::put;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::Drbd;
+use crate::kernel::drbd::config::Volume;
+use crate::kernel::drbd::model::Resource;
+use crate::kernel::lvm::command::Lvm;
+use crate::kernel::lvm::snapshot::activation;
 
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -43,6 +49,85 @@ pub fn command() -> Command {
 pub fn run(root: &Root, matches: &ArgMatches) -> Result<u8> {
     need_root(root)?;
     let resource = resource_of(matches)?;
+    let asked = matches.get_one::<String>("group").map(String::as_str);
+    let mut begun = Begun::load(root, resource)?;
+    if let Some(begun) = begun.as_ref().filter(|_| !matches.get_flag("dry-run")) {
+        activate(root, begun)?;
+    }
+    let sight = look(root, resource)?;
+    let groups = sight.storage.snapshots(resource);
+    begun = begun.filter(|begun| asked.is_none_or(|asked| asked == begun.group) || !begun.is_untouched(&groups));
+    let rest = begun.as_ref().map(|begun| begun.rest(&groups, asked)).transpose()?.flatten();
+    if let (Some(begun), None) = (&begun, &rest) {
+        return sight.over(root, begun, matches.get_flag("dry-run"));
+    }
+    let group = match &rest {
+        Some(rest) => rest,
+        None => choose(&groups, asked).map_err(|why| anyhow!("{resource}: {why}"))?,
+    };
+    let fresh = group.snapshots.iter().map(|_| unheard_of(root)).collect::<Result<Vec<_>>>()?;
+    let (now, begun) = (now(), begun.as_ref());
+    let steps = sight.plan(group, begun, &now, &fresh)?;
+    let again = if begun.is_some() { ", which was begun and not ended" } else { "" };
+    put(&format!(
+        "{resource} on {} goes back to group {} of {}{again}. Whatever was written here since then is lost.\n\
+         If Pacemaker runs it, take it out of its hands first: pcs resource unmanage, or crm resource maintenance.\n",
+        sight.here,
+        group.id,
+        group.time()
+    ))?;
+    Ground { root, resource, storage: &sight.storage }.show(&steps)?;
+    if matches.get_flag("dry-run") {
+        return Ok(0);
+    }
+    if !matches.get_flag("yes") {
+        confirm("")?;
+    }
+    wait_for_handlers(root, resource)?;
+    // What somebody has done in the meantime may make it wrong.
+    let sight = look(root, resource)?;
+    let is_same = |now: &&Group| now.id == group.id && now.kind == group.kind;
+    let groups = sight.storage.snapshots(resource);
+    let found = match begun {
+        Some(begun) => begun.rest(&groups, None)?,
+        None => groups.iter().find(is_same).cloned(),
+    };
+    let found = found.with_context(|| format!("{resource}: group {} is gone meanwhile: nothing was changed", group.id))?;
+    if sight.plan(&found, begun, &now, &fresh)? != steps {
+        bail!("{resource}: its state has changed meanwhile: nothing was changed, look again");
+    }
+    Ground { root, resource, storage: &sight.storage }.walk(&steps)?;
+    let after = look(root, resource)?;
+    if let Some(left) = after.storage.snapshots(resource).iter().find(is_same) {
+        let names: Vec<String> = left.snapshots.iter().map(|snapshot| format!("{}/{}", snapshot.vg, snapshot.name)).collect();
+        bail!("not merged yet: {}; leave {resource} down and run the same again", names.join(", "));
+    }
+    Begun::forget(root, resource)?;
+    put(&after.guide())?;
+    Ok(0)
+}
+
+/// What of an interrupted way back is not active is not to be found through the kernel.
+fn activate(root: &Root, begun: &Begun) -> Result<()> {
+    let lvm = Lvm::find(root).context("package lvm2")?.all_but_drbd();
+    for (vg, origin) in begun.origins()? {
+        lvm.change_snapshot("activate a volume of", &vg, &activation(&vg, origin, true), Deadline::after(LOOK))?;
+    }
+    Ok(())
+}
+
+/// One look.
+struct Look<'a> {
+    resource: &'a str,
+    here: String,
+    other: Option<String>,
+    state: Option<Resource>,
+    volumes: Vec<Volume>,
+    is_84: bool,
+    storage: Storage,
+}
+
+fn look<'a>(root: &Root, resource: &'a str) -> Result<Look<'a>> {
     let known = know(root, resource, Deadline::after(LOOK))?;
     let config = known.config.as_ref().with_context(|| known.missing.join("; "))?;
     let here = host(root);
@@ -55,46 +140,33 @@ pub fn run(root: &Root, matches: &ArgMatches) -> Result<u8> {
     if let Some(volume) = storage.volumes.iter().find(|volume| volume.lv.is_none()) {
         bail!("volume {} of {resource} is on {}, which is no active logical volume", volume.number, volume.on);
     }
-    let groups = storage.snapshots(resource);
-    let group =
-        choose(&groups, matches.get_one::<String>("group").map(String::as_str)).map_err(|why| anyhow!("{resource}: {why}"))?;
-    let fresh = group.snapshots.iter().map(|_| unheard_of(root)).collect::<Result<Vec<_>>>()?;
-    let sight = Sight {
-        resource,
-        state: known.kernel.as_ref(),
-        volumes: &own.volumes,
-        is_84: drbd.is_84(),
-        group,
-        now: &now(),
-        fresh: &fresh,
-    };
-    let steps = plan(&sight).map_err(anyhow::Error::msg)?;
-    put(&format!(
-        "{resource} on {here} goes back to group {} of {}. Whatever was written here since then is lost.\n\
-         If Pacemaker runs it, take it out of its hands first: pcs resource unmanage, or crm resource maintenance.\n",
-        group.id,
-        group.time()
-    ))?;
-    let ground = Ground { root, resource, storage: &storage };
-    ground.show(&steps)?;
-    if matches.get_flag("dry-run") {
-        return Ok(0);
+    let volumes = own.volumes.clone();
+    let other = config.hosts.iter().filter_map(|host| host.names.first()).find(|name| **name != here).cloned();
+    Ok(Look { resource, here, other, volumes, is_84: drbd.is_84(), storage, state: known.kernel })
+}
+
+impl Look<'_> {
+    fn plan(&self, group: &Group, begun: Option<&Begun>, now: &str, fresh: &[u64]) -> Result<Vec<Step>> {
+        let Self { resource, volumes, is_84, .. } = self;
+        let state = self.state.as_ref();
+        plan(&Sight { resource, state, volumes, is_84: *is_84, group, begun, now, fresh }).map_err(anyhow::Error::msg)
     }
-    if !matches.get_flag("yes") {
-        confirm("")?;
+
+    /// All was merged, and only the record of it is left.
+    fn over(&self, root: &Root, begun: &Begun, is_dry: bool) -> Result<u8> {
+        if !is_dry {
+            Begun::forget(root, self.resource)?;
+        }
+        put(&format!("{}: the way back to group {} is over.\n", self.resource, begun.group))?;
+        if self.state.is_none() {
+            put(&self.guide())?;
+        }
+        Ok(0)
     }
-    ground.walk(&steps)?;
-    let after = Storage::look(root, know(root, resource, Deadline::after(LOOK))?.disks(root)?, Deadline::after(LOOK))?;
-    if let Some(left) = after.snapshots(resource).iter().find(|left| left.id == group.id && left.kind == group.kind) {
-        let names: Vec<String> = left.snapshots.iter().map(|snapshot| format!("{}/{}", snapshot.vg, snapshot.name)).collect();
-        bail!(
-            "not merged yet: {}; leave {resource} down until ocf-san drbd snapshots {resource} shows them no more",
-            names.join(", ")
-        );
+
+    fn guide(&self) -> String {
+        guide(self.resource, &self.here, self.other.as_deref().unwrap_or("the other node"), self.is_84)
     }
-    let other = config.hosts.iter().filter_map(|host| host.names.first()).find(|name| **name != here);
-    put(&guide(resource, &here, other.map_or("the other node", String::as_str), drbd.is_84()))?;
-    Ok(0)
 }
 
 /// The group that was asked for, or the newest that is good.

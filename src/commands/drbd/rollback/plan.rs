@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use super::Begun;
+
 use crate::agents::drbd_helper::guard::{Entry, Reason};
 use crate::commands::drbd::snapshots::{Group, Snapshot};
 use crate::commands::drbd::steps::{Act, Step};
@@ -17,6 +19,9 @@ use crate::kernel::lvm::snapshot::{activation, merge};
 
 /// Copying back takes as long as it takes.
 const MERGE: Duration = Duration::from_secs(24 * 3600);
+
+/// The kernel's code for "there is no such resource".
+const UNKNOWN: &[i32] = &[158];
 
 /// What there is to know.
 #[derive(Debug)]
@@ -29,8 +34,10 @@ pub struct Sight<'a> {
     pub volumes: &'a [Volume],
     /// Whether the meta-data is that of 8.4.
     pub is_84: bool,
-    /// The group to go back to.
+    /// The group to go back to; of one that was begun what is left.
     pub group: &'a Group,
+    /// What was begun and is not over, if anything.
+    pub begun: Option<&'a Begun>,
     /// Now, in UTC.
     pub now: &'a str,
     /// A generation for each volume that nobody has ever had.
@@ -45,15 +52,16 @@ pub fn plan(sight: &Sight) -> Result<Vec<Step>, String> {
     check(sight)?;
     let group = sight.group;
     let mut steps = Vec::new();
-    if sight.state.is_some() {
-        let down = Act::Drbdadm(vec!["down"], &[]);
-        steps.push(Step::new("nobody may use what is about to change", down));
-    }
-    let detail = format!("rolled back to group {} of {}", group.id, group.time());
+    // Also when it is down: somebody may have taken it up since.
+    steps.push(Step::new("nobody may use what is about to change", Act::Drbdadm(vec!["down"], UNKNOWN)));
+    let time = sight.begun.map_or_else(|| group.time(), |begun| begun.time.as_str());
+    let detail = format!("rolled back to group {} of {time}", group.id);
     let by = "ocf-san drbd rollback".to_owned();
     let entry = Entry { reason: Reason::OlderData, since: sight.now.to_owned(), by, detail };
     steps.push(Step::new("this side will hold older data than the other", Act::Guard(entry)));
-    for (snapshot, fresh) in group.snapshots.iter().zip(sight.fresh) {
+    // Once the first is merged all have been marked.
+    let unmarked = if sight.begun.is_some() { &[][..] } else { &group.snapshots[..] };
+    for (snapshot, fresh) in unmarked.iter().zip(sight.fresh) {
         let volume = sight.volumes.iter().find(|volume| volume.number == snapshot.label.volume);
         let minor = volume.and_then(|volume| volume.minor).ok_or("a volume without a minor number")?;
         if snapshot.is_thin {
@@ -64,26 +72,47 @@ pub fn plan(sight: &Sight) -> Result<Vec<Step>, String> {
             Act::Drbdmeta(mark(snapshot, minor, sight.is_84, *fresh)),
         ));
     }
+    if sight.begun.is_none() {
+        steps.push(Step::new("should this be cut off, the same command goes on with it", Begun::of(group).note()));
+    }
     for snapshot in &group.snapshots {
-        let all = |active| -> Vec<Step> {
-            let one = |lv: &str| {
-                lvm("a thin volume is replaced while it is not active", snapshot, activation(&snapshot.vg, lv, active))
-            };
-            if active { vec![one(&snapshot.origin)] } else { vec![one(&snapshot.name), one(&snapshot.origin)] }
-        };
-        let mut back = merge(&snapshot.vg, &snapshot.name);
-        if snapshot.is_thin {
-            steps.extend(all(false));
-        } else {
-            back.splice(1..1, ["--interval".to_owned(), "1".to_owned()]);
-        }
-        let why = format!("volume {} becomes what it was at {}", snapshot.label.volume, snapshot.label.time);
-        steps.push(lvm(&why, snapshot, back).within(MERGE));
-        if snapshot.is_thin {
-            steps.extend(all(true));
-        }
+        steps.extend(back(snapshot));
     }
     Ok(steps)
+}
+
+/// One volume.
+fn back(snapshot: &Snapshot) -> Vec<Step> {
+    let (vg, origin) = (&snapshot.vg, &snapshot.origin);
+    let mut steps = Vec::new();
+    let all = |active| -> Vec<Step> {
+        let one =
+            |lv: &str| lvm("a thin volume is replaced while it is not active", snapshot, activation(&snapshot.vg, lv, active));
+        if active { vec![one(&snapshot.origin)] } else { vec![one(&snapshot.name), one(&snapshot.origin)] }
+    };
+    let why = format!("volume {} becomes what it was at {}", snapshot.label.volume, snapshot.label.time);
+    steps.push(Step::new(
+        "while somebody uses it the merge would only be noted down, and done at some later time",
+        Act::Unused(vg.clone(), origin.clone()),
+    ));
+    if snapshot.is_merging {
+        // What was cut off, or put off because somebody had it open, goes on with the next activation.
+        let again = |active| lvm("a merge goes on when its volume is activated", snapshot, activation(vg, origin, active));
+        steps.extend([again(false), again(true)]);
+        steps.push(Step::new(why, Act::Merged(vg.clone(), snapshot.name.clone())).within(MERGE));
+        return steps;
+    }
+    let mut back = merge(vg, &snapshot.name);
+    if snapshot.is_thin {
+        steps.extend(all(false));
+    } else {
+        back.splice(1..1, ["--interval".to_owned(), "1".to_owned()]);
+    }
+    steps.push(lvm(&why, snapshot, back).within(MERGE));
+    if snapshot.is_thin {
+        steps.extend(all(true));
+    }
+    steps
 }
 
 fn check(sight: &Sight) -> Result<(), String> {
@@ -100,12 +129,13 @@ fn check(sight: &Sight) -> Result<(), String> {
     if let Some(spilt) = group.snapshots.iter().find(|snapshot| snapshot.is_invalid) {
         return Err(format!("{}/{} has overflowed: there is no way back to group {}", spilt.vg, spilt.name, group.id));
     }
-    if let Some(merging) = group.snapshots.iter().find(|snapshot| snapshot.is_merging) {
+    let merging = group.snapshots.iter().find(|snapshot| snapshot.is_merging);
+    if let Some(merging) = merging.filter(|_| sight.begun.is_none()) {
         return Err(format!("{}/{} is being merged already", merging.vg, merging.origin));
     }
     let has = |number: u32| group.snapshots.iter().any(|snapshot| snapshot.label.volume == number);
     let lacking: Vec<String> = sight.volumes.iter().filter(|volume| !has(volume.number)).map(|v| v.number.to_string()).collect();
-    if !lacking.is_empty() {
+    if !lacking.is_empty() && sight.begun.is_none() {
         return Err(format!("group {} has no snapshot of volume {}, and half a way back is none", group.id, lacking.join(", ")));
     }
     for snapshot in &group.snapshots {
@@ -181,10 +211,17 @@ mod tests {
         Group::of("r0", [snapshot("g", 0, &[0, 1]), thin]).remove(0)
     }
 
+    fn sight<'a>(state: Option<&'a Resource>, volumes: &'a [Volume], group: &'a Group, is_84: bool) -> Sight<'a> {
+        let (now, fresh) = ("2026-01-31T13:00:00Z", &[0xA0, 0xB0]);
+        Sight { resource: "r0", state, volumes, is_84, group, begun: None, now, fresh }
+    }
+
     fn typed(state: Option<&Resource>, volumes: &[Volume], group: &Group, is_84: bool) -> Result<Vec<String>, String> {
-        let fresh = [0xA0, 0xB0];
-        let sight = Sight { resource: "r0", state, volumes, is_84, group, now: "2026-01-31T13:00:00Z", fresh: &fresh };
-        plan(&sight).map(|steps| steps.iter().map(|step| step.command("r0")).collect())
+        commands(&sight(state, volumes, group, is_84))
+    }
+
+    fn commands(sight: &Sight) -> Result<Vec<String>, String> {
+        plan(sight).map(|steps| steps.iter().map(|step| step.command("r0")).collect())
     }
 
     #[test]
@@ -198,7 +235,10 @@ mod tests {
                 "drbdmeta --force 10 v08 /dev/vg1/lv0-before-resync-g internal set-gi 00000000000000A0:0000000000000000:0000000000000000:0000000000000000:1:0:0:0:0:0:0",
                 "lvchange --yes --ignoreactivationskip -ay vg1/lv1-before-resync-g",
                 "drbdmeta --force 11 v08 /dev/vg1/lv1-before-resync-g internal set-gi 00000000000000B0:0000000000000000:0000000000000000:0000000000000000:1:0:0:0:0:0:0",
+                "ocf-san writes rollback.json for r0",
+                "ocf-san makes sure that nobody has vg1/lv0 open",
                 "lvconvert --interval 1 --yes --merge vg1/lv0-before-resync-g",
+                "ocf-san makes sure that nobody has vg1/lv1 open",
                 "lvchange --yes --ignoreactivationskip -an vg1/lv1-before-resync-g",
                 "lvchange --yes --ignoreactivationskip -an vg1/lv1",
                 "lvconvert --yes --merge vg1/lv1-before-resync-g",
@@ -208,10 +248,41 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_is_down_is_not_taken_down_and_drbd_9_keeps_no_meta_data() {
+    fn a_resource_that_was_down_is_taken_down_too_for_somebody_may_have_taken_it_up() {
+        let up = typed(Some(&Resource::default()), &volumes(), &group(), true);
+        assert_eq!(typed(None, &volumes(), &group(), true), up);
+    }
+
+    #[test]
+    fn what_was_cut_off_goes_on_with_what_is_left_and_marks_nothing_again() {
+        let begun = Begun::of(&group());
+        let mut left = group();
+        left.snapshots[0].is_merging = true;
+        let all = volumes();
+        let resumed = |left: &Group| commands(&Sight { begun: Some(&begun), ..sight(None, &all, left, true) }).unwrap();
+        let said = resumed(&left);
+        assert_eq!(
+            said[..6],
+            [
+                "drbdadm down r0",
+                "ocf-san guards r0 here: older data",
+                "ocf-san makes sure that nobody has vg1/lv0 open",
+                "lvchange --yes --ignoreactivationskip -an vg1/lv0",
+                "lvchange --yes --ignoreactivationskip -ay vg1/lv0",
+                "ocf-san waits until vg1/lv0-before-resync-g is merged",
+            ]
+        );
+        assert!(said[6..].iter().any(|command| command.ends_with("--merge vg1/lv1-before-resync-g")), "{said:?}");
+        left.snapshots.remove(0);
+        let said = resumed(&left);
+        assert!(!said.iter().any(|command| command.contains("lv0") || command.starts_with("drbdmeta")), "{said:?}");
+        assert!(typed(None, &all, &left, true).is_err(), "without the record it is half a group");
+    }
+
+    #[test]
+    fn drbd_9_keeps_no_meta_data() {
         let typed = typed(None, &volumes(), &group(), false).unwrap();
-        assert_eq!(typed[0], "ocf-san guards r0 here: older data");
-        assert!(typed[1].ends_with("v09 /dev/vg1/lv0-before-resync-g internal wipe-md"), "{typed:?}");
+        assert!(typed[2].ends_with("v09 /dev/vg1/lv0-before-resync-g internal wipe-md"), "{typed:?}");
     }
 
     #[test]

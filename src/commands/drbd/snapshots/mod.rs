@@ -7,9 +7,9 @@ mod plan;
 mod show;
 mod storage;
 
-#[cfg(test)]
-pub use group::snapshot as test_snapshot;
 pub use group::{Group, Kind, Snapshot, stamp};
+#[cfg(test)]
+pub use group::{Label, snapshot as test_snapshot};
 pub use make::{Order, change, make, plan, remove, widen};
 pub use plan::{Call, Decision, Resync, Sight, decide};
 pub use show::{command, run};

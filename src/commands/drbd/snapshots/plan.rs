@@ -104,10 +104,27 @@ pub struct Sight<'a> {
     pub resync: Resync,
     /// The disks of all volumes here.
     pub disks: &'a [(u32, Option<DiskState>)],
+    /// The volumes that are called `Inconsistent` only because they were invalidated: nothing of them has been overwritten yet.
+    pub invalidated: &'a [u32],
+    /// The volumes below which there is a logical volume.
+    pub on_lv: &'a [u32],
     /// The resync that is not over.
     pub open: Option<&'a Call>,
     /// Its group.
     pub group: Option<&'a Group>,
+}
+
+impl Sight<'_> {
+    /// Whether a volume with this disk is worth a snapshot.
+    fn is_whole(&self, volume: u32, disk: Option<DiskState>) -> bool {
+        disk.is_some_and(|disk| disk > DiskState::Inconsistent) || self.invalidated.contains(&volume)
+    }
+
+    /// Whether a resync has begun to overwrite a volume, and not ended.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.disks.iter().any(|(volume, disk)| *disk == Some(DiskState::Inconsistent) && !self.is_whole(*volume, *disk))
+    }
 }
 
 /// What is to be done.
@@ -127,21 +144,24 @@ pub fn decide(sight: &Sight) -> Decision {
     if sight.resync == Resync::Grown {
         return Decision::Skip("the device has grown online, and there is nothing yet in its new part");
     }
-    let is_spent = |disk: Option<DiskState>| disk.is_none_or(|disk| disk <= DiskState::Inconsistent);
-    let has_begun = sight.disks.iter().any(|(_, disk)| *disk == Some(DiskState::Inconsistent));
-    if let (Some(open), Some(_)) = (sight.open, sight.group.filter(|group| group.is_good())) {
+    let holds = |group: &&Group| group.is_good() && group.snapshots.iter().any(|s| s.label.volume == sight.volume);
+    if let (Some(open), Some(_)) = (sight.open, sight.group.filter(holds)) {
+        if sight.has_begun() {
+            return Decision::Join("a resync of the same group is under way, or was cut off");
+        }
         if open.resync == sight.resync && !open.called.contains(&sight.volume) {
             return Decision::Join("made with that of another volume");
         }
-        if has_begun {
-            return Decision::Join("the resync before this one was cut off");
-        }
     }
-    let worth: Vec<u32> = sight.disks.iter().filter(|(_, disk)| !is_spent(*disk)).map(|(volume, _)| *volume).collect();
-    if !worth.contains(&sight.volume) {
+    let (worth, spent): (Vec<_>, Vec<_>) = sight.disks.iter().partition(|(volume, disk)| sight.is_whole(*volume, *disk));
+    if !worth.iter().any(|(volume, _)| *volume == sight.volume) {
         return Decision::Skip("its data is Inconsistent already: nothing to go back to");
     }
-    Decision::Make(worth)
+    // Half a group would pass for the newest whole one, and there is no way back to it.
+    if spent.iter().any(|(volume, _)| sight.on_lv.contains(volume)) {
+        return Decision::Skip("the data of another volume is Inconsistent already: half a group is no way back");
+    }
+    Decision::Make(worth.into_iter().map(|(volume, _)| volume).collect())
 }
 
 #[cfg(test)]
@@ -189,7 +209,12 @@ mod tests {
 
     fn seen(volume: u32, resync: Resync, disks: &[(u32, Option<DiskState>)], open: Option<&Call>) -> Decision {
         let group = Group::of("r0", [snapshot("g", 0, &[0, 1]), snapshot("g", 1, &[0, 1])]).remove(0);
-        decide(&Sight { volume, resync, disks, open, group: open.map(|_| &group) })
+        decide(&Sight { volume, resync, disks, open, group: open.map(|_| &group), ..sight() })
+    }
+
+    fn sight() -> Sight<'static> {
+        let (disks, on_lv) = (&[], &[0, 1]);
+        Sight { volume: 0, resync: Resync::Untold, disks, invalidated: &[], on_lv, open: None, group: None }
     }
 
     fn open(called: &[u32]) -> Call {
@@ -228,11 +253,39 @@ mod tests {
     fn what_is_not_worth_going_back_to_is_left_out() {
         assert!(matches!(seen(0, Resync::Began(7), &[(0, Some(Inconsistent)), (1, Some(Outdated))], None), Decision::Skip(_)));
         assert_eq!(
-            seen(1, Resync::Untold, &[(0, Some(Inconsistent)), (1, Some(Outdated)), (2, Some(Diskless))], None),
-            Decision::Make(vec![1])
+            seen(1, Resync::Untold, &[(0, Some(Outdated)), (1, Some(Outdated)), (2, Some(Diskless))], None),
+            Decision::Make(vec![0, 1])
         );
+        assert!(
+            matches!(seen(1, Resync::Untold, &[(0, Some(Inconsistent)), (1, Some(Outdated))], None), Decision::Skip(_)),
+            "half a group"
+        );
+        let disks = [(0, Some(Inconsistent)), (1, Some(Outdated))];
+        let on_disk = Sight { volume: 1, disks: &disks, on_lv: &[1], ..sight() };
+        assert_eq!(decide(&on_disk), Decision::Make(vec![1]), "the other one is on no logical volume");
         assert!(matches!(seen(0, Resync::Grown, &[(0, Some(Outdated))], None), Decision::Skip(_)));
         assert!(matches!(seen(0, Resync::Began(1), &[(0, None)], None), Decision::Skip(_)));
+    }
+
+    #[test]
+    fn what_was_invalidated_by_mistake_gets_a_group_of_its_own() {
+        let group = Group::of("r0", [snapshot("g", 0, &[0, 1]), snapshot("g", 1, &[0, 1])]).remove(0);
+        let (old, disks) = (open(&[0, 1]), [(0, Some(Inconsistent)), (1, Some(UpToDate))]);
+        let mistake = Sight { resync: Resync::Began(9), disks: &disks, invalidated: &[0], ..sight() };
+        assert_eq!(decide(&mistake), Decision::Make(vec![0, 1]));
+        let before = Sight { open: Some(&old), group: Some(&group), ..mistake };
+        assert_eq!(decide(&before), Decision::Make(vec![0, 1]), "an older group is not of this moment");
+        let disks = [(0, Some(Inconsistent)), (1, Some(Inconsistent))];
+        let next = Sight { volume: 1, resync: Resync::Began(10), disks: &disks, invalidated: &[1], ..before };
+        assert!(matches!(decide(&next), Decision::Join(_)), "the first is being overwritten, and the group has both");
+    }
+
+    #[test]
+    fn a_group_without_this_volume_is_not_joined() {
+        let group = Group::of("r0", [snapshot("g", 0, &[0])]).remove(0);
+        let (open, disks) = (open(&[0]), [(0, Some(Inconsistent)), (1, Some(Outdated))]);
+        let sight = Sight { volume: 1, disks: &disks, open: Some(&open), group: Some(&group), ..sight() };
+        assert!(matches!(decide(&sight), Decision::Skip(_)));
     }
 
     #[test]
@@ -240,7 +293,7 @@ mod tests {
         let spilt = super::super::group::Snapshot { is_invalid: true, ..snapshot("g", 0, &[0]) };
         let group = Group::of("r0", [spilt]).remove(0);
         let (open, disks) = (open(&[0]), [(0, Some(Inconsistent))]);
-        let sight = Sight { volume: 0, resync: Resync::Began(9), disks: &disks, open: Some(&open), group: Some(&group) };
+        let sight = Sight { resync: Resync::Began(9), disks: &disks, open: Some(&open), group: Some(&group), ..sight() };
         assert!(matches!(decide(&sight), Decision::Skip(_)));
     }
 }

@@ -10,9 +10,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{Handler, Outcome, Work};
+use super::{Handler, Outcome, Turn, Work};
 use crate::deadline::Deadline;
 use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::ocf::cib::{Cib, Created, Fence, Pacemaker};
@@ -26,7 +26,7 @@ const WAITING: f64 = 0.7;
 const ANSWER: Duration = Duration::from_secs(6);
 
 /// How long between two looks.
-const AGAIN: Duration = Duration::from_millis(500);
+pub const AGAIN: Duration = Duration::from_millis(500);
 
 /// The handler.
 pub const FENCE_PEER: Handler = Handler {
@@ -35,6 +35,7 @@ pub const FENCE_PEER: Handler = Handler {
     limit: Duration::from_secs(20),
     broken: BROKEN,
     good: &[OUTDATED, FENCED],
+    turn: Turn::Within(0.15),
     options,
     act,
 };
@@ -71,6 +72,18 @@ pub fn options(command: Command) -> Command {
 fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(host, node)| !host.is_empty() && !node.is_empty());
     pair.map(|(host, node)| (host.to_owned(), node.to_owned())).ok_or_else(|| "not HOST=NODE".to_owned())
+}
+
+/// How long a controller gets: `--dc-timeout` where that is less, for what it says there is not to be had within these 20 s.
+fn answer(options: &ArgMatches) -> Duration {
+    let given = options.get_one::<String>("dc-timeout").and_then(|text| text.trim_end_matches('s').parse().ok());
+    given.map_or(ANSWER, Duration::from_secs).clamp(Duration::from_secs(1), ANSWER)
+}
+
+/// The options of crm-fence-peer that change nothing here and whose absence may be missed, as far as they were given.
+pub fn ignored(options: &ArgMatches) -> Vec<&'static str> {
+    let is_given = |name: &&str| options.try_get_one::<String>(name).is_ok_and(|value| value.is_some());
+    ["fencing-attribute", "network-hickup"].into_iter().filter(is_given).collect()
 }
 
 fn act(work: &Work) -> Result<Outcome> {
@@ -122,6 +135,7 @@ pub struct Scene<'a> {
     own_host: String,
     hosts: Vec<String>,
     map: nodes::Map,
+    answer: Duration,
 }
 
 impl<'a> Scene<'a> {
@@ -132,7 +146,7 @@ impl<'a> Scene<'a> {
         // The module names no peer, only drbdadm does; what the configuration says then is read once.
         let hosts =
             if work.call.peers.is_empty() && work.call.node_names.is_empty() { work.other_hosts(&own_host) } else { Vec::new() };
-        Self { work, pacemaker, own_host, hosts, map }
+        Self { work, pacemaker, own_host, hosts, map, answer: answer(work.options) }
     }
 
     /// The nodes, and the constraint that only lets in this one and those that are as good.
@@ -163,7 +177,7 @@ impl<'a> Scene<'a> {
         let (nodes, fence) = self.fence(&cib, &resource).map_err(Trouble::ForGood)?;
         let fences = cib.fences();
         let state = |node: &String| {
-            let answers = || self.pacemaker.answers(node, self.work.deadline.share(0.5).within(ANSWER));
+            let answers = || self.pacemaker.answers(node, self.work.deadline.share(0.5).within(self.answer));
             (node.clone(), PeerState::new(cib.seen(node), answers, fences))
         };
         let standing = fence.standing(&cib);
@@ -216,6 +230,18 @@ pub fn is_peer_up_to_date(resource: &Resource) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_crm_fence_peer_have_their_effect_or_are_said_to_have_none() {
+        let options = |args: &[&str]| FENCE_PEER.command().try_get_matches_from([&["fence-peer"], args].concat()).unwrap();
+        assert_eq!(answer(&options(&[])), ANSWER);
+        for (given, seconds) in [("3", 3), ("3s", 3), ("0", 1), ("20", 6), ("soon", 6)] {
+            assert_eq!(answer(&options(&["--dc-timeout", given])), Duration::from_secs(seconds), "{given}");
+        }
+        let all = options(&["--fencing-attribute", "#site", "--net-hickup=2", "--dc-timeout=5"]);
+        assert_eq!(ignored(&all), ["fencing-attribute", "network-hickup"]);
+        assert!(ignored(&options(&["--quiet"])).is_empty());
+    }
 
     #[test]
     fn no_look_is_begun_that_would_leave_no_time_to_act() {

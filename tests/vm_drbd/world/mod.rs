@@ -3,18 +3,18 @@
 //! Configuration, records, run-time state and Pacemaker's tools are the test's own. Of the kernel there is one for all: so whoever stops
 //! all of DRBD for a while is `alone`. Whatever a test leaves behind is taken away after it.
 
+mod events;
+mod setup;
+
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 
-use super::call::{Call, peer};
-use super::kernel::{Minor, minor};
-use super::shell::{Said, processes, sh, sh_within, until};
+use super::call::Call;
+use super::shell::{Said, processes, sh, sh_within};
 use super::slices::{self, Area, MetaData};
 
 const DIR: &str = "/run/ocf-san-drbd";
@@ -102,66 +102,6 @@ impl World {
         world
     }
 
-    fn mounts(&self) {
-        let no = None::<&str>;
-        let bind = |from: &Path, to: &str| {
-            mount(Some(from), to, no, MsFlags::MS_BIND, no).unwrap_or_else(|e| panic!("{to}: {e}"));
-        };
-        mount(no, "/", no, MsFlags::MS_REC | MsFlags::MS_PRIVATE, no).unwrap();
-        for (name, place) in [("drbd.d", "/etc/drbd.d"), ("state", STATE), ("records", RECORDS), ("run", "/run/ocf-san")] {
-            let from = self.dir.join(name);
-            fs::create_dir_all(&from).unwrap();
-            bind(&from, place);
-        }
-        fs::write(self.dir.join("drbd.d/global_common.conf"), "global { usage-count no; }\ncommon {}\n").unwrap();
-        self.pacemaker();
-    }
-
-    /// Pacemaker's tools for attributes as programs that keep a value and a record of their calls.
-    fn pacemaker(&self) {
-        let stand_in = self.dir.join("crm");
-        let text = "#!/bin/bash\nd=DIR\nprintf '%s %s\\n' \"${0##*/}\" \"$*\" >>$d/crm.log\nset=\n\
-                    while [ $# -gt 0 ]; do\n case $1 in\n\
-                    -v | --update) echo \"$2\" >$d/score; shift; set=yes ;;\n\
-                    --update=*) echo \"${1#*=}\" >$d/score; set=yes ;;\n\
-                    -v*) echo \"${1#-v}\" >$d/score; set=yes ;;\n\
-                    -D | --delete) rm -f $d/score; set=yes ;;\n esac\n shift\ndone\n\
-                    [ -n \"$set\" ] || cat $d/score 2>/dev/null || exit 105\n";
-        fs::write(&stand_in, text.replace("DIR", self.dir.to_str().unwrap())).unwrap();
-        fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
-        for tool in ["/usr/sbin/crm_attribute", "/usr/sbin/crm_master"] {
-            mount(Some(&stand_in), tool, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
-        }
-    }
-
-    /// Both configurations, with these options of `net` and `disk`.
-    pub fn configure(&self, net: &str, disk: &str) {
-        for end in [End::Near, End::Far] {
-            let volume = |n: u32| {
-                format!(
-                    "volume {n} {{ device minor {}; disk {}; meta-disk internal; }}",
-                    self.minor_of(end, n),
-                    self.disk(end, n)
-                )
-            };
-            let port = |end: End| 7000 + self.number * 2 + u32::from(end == End::Far);
-            let other = if end == End::Near { End::Far } else { End::Near };
-            let volumes: Vec<_> = (0..self.volumes).map(|n| format!("    {}\n", volume(n))).collect();
-            let text = format!(
-                "resource {} {{\n  net {{ {net} }}\n  disk {{ {disk} }}\n{}\
-                 \x20 on solo {{ address 127.0.0.1:{}; }}\n  on other {{ address 127.0.0.1:{}; }}\n}}\n",
-                self.name(end),
-                volumes.concat(),
-                port(end),
-                port(other),
-            );
-            match end {
-                End::Near => fs::write(self.config(), text).unwrap(),
-                End::Far => fs::write(self.dir.join("far.conf"), format!("global {{ usage-count no; }}\n{text}")).unwrap(),
-            }
-        }
-    }
-
     /// The near end's configuration file.
     pub fn config(&self) -> PathBuf {
         self.dir.join(format!("drbd.d/{}.res", self.resource))
@@ -211,153 +151,6 @@ impl World {
         self.admin(End::Far, "up");
         self.settles("Connected", "UpToDate/UpToDate");
         self
-    }
-
-    /// What the kernel says of one end's first volume.
-    pub fn sees(&self, end: End) -> Option<Minor> {
-        minor(self.minor_of(end, 0))
-    }
-
-    /// The near end's connection and disks become these.
-    #[track_caller]
-    pub fn settles(&self, cs: &str, ds: &str) {
-        self.end_settles(End::Near, cs, ds);
-    }
-
-    #[track_caller]
-    pub fn end_settles(&self, end: End, cs: &str, ds: &str) {
-        let fits = || self.sees(end).is_some_and(|minor| minor.cs == cs && minor.ds == ds);
-        until(&format!("{end:?} is {cs} with {ds}"), 40, fits);
-    }
-
-    /// The near end's own role, or nothing.
-    pub fn role(&self) -> String {
-        self.sees(End::Near).map_or_else(String::new, |minor| minor.ro.split('/').next().unwrap_or_default().to_owned())
-    }
-
-    /// Writes so many blocks of 4 KiB to an end that is Primary for that while.
-    #[track_caller]
-    pub fn write(&self, end: End, blocks: u32) {
-        let device = format!("/dev/drbd{}", self.minor_of(end, 0));
-        let was = self.sees(end).unwrap().ro.starts_with("Primary/");
-        if !was {
-            self.admin(end, "primary");
-        }
-        sh(&format!("dd if=/dev/urandom of={device} bs=4k count={blocks} oflag=direct conv=notrunc 2>&1")).ok();
-        if !was {
-            self.admin(end, "secondary");
-        }
-    }
-
-    /// Both sides are written to without each other, and meet again.
-    pub fn split_brain(&self) {
-        self.diverge();
-        let _ = self.try_admin(End::Far, "connect");
-        let _ = self.try_admin(End::Near, "connect");
-        until("they part again", 40, || {
-            let alone = |end| self.sees(end).is_some_and(|minor| minor.cs == "StandAlone");
-            let waits = |end| self.sees(end).is_some_and(|minor| minor.cs == "StandAlone" || minor.cs == "WFConnection");
-            (alone(End::Near) || alone(End::Far)) && waits(End::Near) && waits(End::Far)
-        });
-    }
-
-    /// Both sides are written to without each other, and do not meet.
-    pub fn diverge(&self) {
-        self.admin(End::Near, "disconnect");
-        self.admin(End::Far, "disconnect");
-        self.write(End::Near, 8);
-        self.write(End::Far, 4);
-    }
-
-    /// What the kernel runs when this end calls a handler, as a shell script; its argument is the name of the handler.
-    pub fn handler(&self, end: End, script: &str) {
-        let mut names: Vec<String> = (0..self.volumes).map(|n| format!("minor-{}", self.minor_of(end, n))).collect();
-        names.push(self.name(end));
-        for name in names {
-            let path = format!("{DIR}/handlers/{name}");
-            fs::write(
-                &path,
-                format!("#!/bin/bash\necho \"$1\" >>{0}/handlers.log\necho $$ >>{0}/pids\n{script}\n", self.dir.display()),
-            )
-            .unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        }
-    }
-
-    /// The handlers that were called so far.
-    pub fn handled(&self) -> Vec<String> {
-        fs::read_to_string(self.dir.join("handlers.log")).unwrap_or_default().lines().map(str::to_owned).collect()
-    }
-
-    /// The promotion score that the cluster would know.
-    pub fn score(&self) -> Option<String> {
-        fs::read_to_string(self.dir.join("score")).ok().map(|text| text.trim().to_owned())
-    }
-
-    /// One score from ours, another from the peer; empty is none.
-    #[track_caller]
-    pub fn scored(&self, ours: &str, peers: &str) {
-        let expected = if peer() { peers } else { ours };
-        assert_eq!(self.score().unwrap_or_default(), expected, "{}", self.crm_calls().join("\n"));
-    }
-
-    /// How Pacemaker's tools were called so far.
-    pub fn crm_calls(&self) -> Vec<String> {
-        fs::read_to_string(self.dir.join("crm.log")).unwrap_or_default().lines().map(str::to_owned).collect()
-    }
-
-    /// A machine without these programs, by a layer over their directory that only this test sees.
-    pub fn hide(&self, programs: &[&str]) {
-        let layer = self.dir.join(format!("layer-{}", programs[0]));
-        let hidden: Vec<_> = programs.iter().map(|name| format!("mknod {}/{name} c 0 0; ", layer.display())).collect();
-        let overlay = format!("mount -t overlay none -o lowerdir={}:/usr/sbin /usr/sbin", layer.display());
-        sh(&format!("mkdir {} && {} {overlay}", layer.display(), hidden.concat())).ok();
-        for program in programs {
-            assert_eq!(sh(&format!("{program} --version")).code, 127, "{program}");
-        }
-        if !programs.contains(&"crm_attribute") {
-            self.pacemaker();
-        }
-    }
-
-    /// No program of drbd-utils any more.
-    pub fn hide_utils(&self) {
-        sh("mount -t tmpfs none /lib/drbd").ok();
-        self.hide(&["drbdadm", "drbdsetup", "drbdmeta"]);
-    }
-
-    /// A process named sleep has the near device open from here on.
-    pub fn hold(&self) {
-        let (device, dir) = (self.device(), self.dir.display());
-        sh(&format!("(exec sleep 600) <{device} >/dev/null 2>&1 & echo $! >{dir}/holder")).ok();
-    }
-
-    pub fn let_go(&self) {
-        sh(&format!("kill -9 $(cat {}/holder); sleep 0.2", self.dir.display())).ok();
-    }
-
-    /// Takes the meta-data of the near disk away.
-    pub fn wipe(&self) {
-        self.area.lay(0, MetaData::None);
-    }
-
-    /// No I/O of the near disk is answered from here on.
-    pub fn hang(&self) {
-        sh(&format!("dmsetup suspend --noflush --nolockfs --noudevsync {}", self.slice_of(End::Near, 0))).ok();
-    }
-
-    pub fn unhang(&self) {
-        sh(&format!("dmsetup resume --noudevsync {}", self.slice_of(End::Near, 0))).ok();
-    }
-
-    /// Every I/O of the near disk fails from here on.
-    pub fn fail_disk(&self) {
-        let name = self.slice_of(End::Near, 0);
-        sh(&format!(
-            "dmsetup load {name} --table '0 {} error' && dmsetup suspend --noflush --nolockfs {name} && dmsetup resume {name}",
-            slices::SLICE
-        ))
-        .ok();
     }
 
     pub fn call(&self, action: &str) -> Call {
