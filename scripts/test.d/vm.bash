@@ -61,8 +61,7 @@ guest_suite() { # KERNEL PROGRAM
     local name="$2 on Linux $1" log=$logs/suite options='--ignored --test-threads=1' expected good_ones since=$SECONDS bad
     # In namespaces of their own they do not meet, and most of them wait.
     case $2 in
-        vip | vip_peer | vm_clvm*) options='--ignored --test-threads=4' ;;
-        vm_drbd*) options='--ignored --test-threads=8' ;;
+        vip | vip_peer | vm_clvm* | vm_drbd*) options='--ignored --test-threads=4' ;;
     esac
     expected=$(guest 60 "/root/$2 $options --list 2>/dev/null" | grep -c ': test$')
     say "running  $name: $expected tests"

@@ -72,7 +72,8 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
         }
         Err(e) => {
             tracing::warn!("the promotion score was not written: {e}");
-            record.score = None;
+            // Nobody knows what came of it: it is written again, for its keeper is none, and taken away by a stop.
+            record.score = Some(Written { value: value.or(Some(0)), at: now(), keeper: Some((0, 0)) });
         }
     }
 }

@@ -61,7 +61,7 @@ impl Helper {
     }
 
     /// Older data is waited for no longer than was asked for.
-    fn end_waiting(&self, cx: &Context, name: &str, record: &Record) {
+    pub(super) fn end_waiting(&self, cx: &Context, name: &str, record: &Record) {
         let is_over =
             self.cold_start_wait > Duration::ZERO && record.is_started && record::since(record.started) >= self.cold_start_wait;
         if !is_over {

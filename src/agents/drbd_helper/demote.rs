@@ -30,7 +30,10 @@ impl Helper {
         let Some(drbd) = Drbd::open(cx.root)? else { return Ok(()) };
         let Some(before) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
         until(cx.deadline, || lower_once(cx, &before))?;
-        self.note_primary(cx, &before, "demoted");
+        // What was Secondary already knows better who was Primary last.
+        if before.is_primary() {
+            self.note_primary(cx, &before, "demoted");
+        }
         if let Some(now) = seen(&drbd, name, &record, cx)? {
             self.assess(cx, &now, &mut record, Writing::Again);
         }

@@ -89,7 +89,8 @@ pub fn stands_alone(resource: &Resource) -> bool {
 }
 
 /// Whether a split brain is why it is not connected: by the guard, by what was told, or because it stands alone although the peer was
-/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these.
+/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these. A guard that can not be read may have been
+/// one for a split brain.
 #[must_use]
 pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
     let is_outdated = |connection: &Connection| {
@@ -97,19 +98,26 @@ pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
         alone && connection.peer_devices.iter().any(|peer| peer.disk == Some(DiskState::Outdated))
     };
     let is_cut = resource.connections.is_empty() || resource.connections.iter().any(is_cut);
-    is_cut && (was_told || guard.has(Reason::SplitBrain) || resource.connections.iter().any(is_outdated))
+    is_cut
+        && (was_told
+            || guard.has(Reason::SplitBrain)
+            || guard.has(Reason::Unreadable)
+            || resource.connections.iter().any(is_outdated))
 }
 
-/// Whether both sides are proven equal: every peer connected, and every disk on both sides up to date.
+/// Whether both sides are proven equal: every peer connected, and every disk on both sides up to date. What a peer that is meant to have no
+/// disk lacks is not missing.
 #[must_use]
 pub fn is_equal(resource: &Resource) -> bool {
     let up = Some(DiskState::UpToDate);
-    let peer_is = |peer: &PeerDevice| peer.disk == up && peer.replication == Some(Replication::Established);
+    let peer_is = |peer: &PeerDevice| {
+        peer.is_client == Some(true) || (peer.disk == up && peer.replication == Some(Replication::Established))
+    };
     !resource.devices.is_empty()
         && !resource.connections.is_empty()
         && resource.devices.iter().all(|device| device.disk == up)
         && resource.connections.iter().all(|peer| !is_cut(peer) && peer.peer_devices.iter().all(peer_is))
-        && resource.devices.iter().all(|device| resource.peers_of(device.volume).next().is_some())
+        && resource.devices.iter().all(|device| resource.peers_of(device.volume).any(|(_, peer)| peer.is_client != Some(true)))
 }
 
 /// Whether another node is Primary as well.
@@ -161,7 +169,8 @@ impl Look<'_> {
             let is_lost = matches!(d.disk, Some(DiskState::Diskless | DiskState::Failed | DiskState::Detaching));
             // Of a disk that is out of date, a Primary without a peer serves what is out of date, or nothing.
             let is_old = resource.is_primary() && d.disk == Some(DiskState::Inconsistent);
-            d.is_client != Some(true) && (is_lost || is_old) && !self.has_good_peer(d)
+            let is_meant = d.is_client == Some(true) && !resource.is_primary();
+            !is_meant && (is_lost || is_old) && !self.has_good_peer(d)
         };
         if let Some(device) = resource.devices.iter().find(is_out) {
             let (at, disk) = (self.name(device), word(device.disk));

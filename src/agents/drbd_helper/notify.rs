@@ -52,6 +52,8 @@ impl Helper {
         let Some(drbd) = Drbd::open(cx.root)? else { return Ok(()) };
         let was = Record::load(cx, name);
         let mut record = was.clone();
+        // The handler at work may be the one that is told of a split brain.
+        self.wait_for_handlers(cx, cx.deadline.share(0.5)).map_err(|trouble| trouble.error)?;
         let Some(resource) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
         let is_split = self.is_split_now(cx, &resource) && self.reconnect == Reconnect::NeverSplitBrain;
         let stays_alone = self.connects_late && !resource.is_primary();
@@ -63,7 +65,6 @@ impl Helper {
         };
         if let Some(command) = command {
             let drbdadm = self.drbdadm(cx)?;
-            self.wait_for_handlers(cx, cx.deadline.share(0.5)).map_err(|trouble| trouble.error)?;
             (cx.progress)(&format!("drbdadm adjust {name}"));
             drbdadm.run(command, name, cx.deadline).map_err(|e| self.trouble("adjust", &e).error)?;
         } else {

@@ -23,6 +23,9 @@ impl Helper {
     pub(super) fn assess(&self, cx: &Context, resource: &Resource, record: &mut Record, writing: Writing) -> State {
         let is_told = is_cut(resource) && self.guarding != Guarding::Off && evidence::of_split_brain(cx.root, resource);
         self.remember(cx, resource, record);
+        if self.guarding != Guarding::Off {
+            self.end_waiting(cx, &resource.name, record);
+        }
         let guard = self.guard_now(cx, resource, is_told);
         let volumes = record.volumes.clone();
         let facts = Facts {

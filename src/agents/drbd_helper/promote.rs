@@ -1,9 +1,10 @@
 //! The promotion: never against a guard, never by force, and with the last real error as its reason.
 
 use super::attribute::Writing;
+use super::demote::lower_once;
 use super::health;
 use super::record::Record;
-use super::trouble::{Trouble, drbdsetup, until};
+use super::trouble::{Trouble, until};
 use super::{Helper, seen};
 use crate::kernel::drbd::Drbd;
 use crate::kernel::drbd::model::{Resource, Role};
@@ -29,12 +30,17 @@ impl Helper {
         }
         self.check_guard(cx, &resource, &record)?;
         let done = until(cx.deadline, || self.raise_once(cx, &drbd, &drbdadm, &record));
-        let now = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
         if let Err(e) = done {
-            lower_half(cx, &now);
+            // 8.4 promotes each volume by itself: of a promotion that fails, some may be Primary.
+            if let Some(half) = seen(&drbd, name, &record, cx).ok().flatten().filter(Resource::is_primary) {
+                if let Err(e) = lower_once(cx, &half) {
+                    tracing::warn!("{}", e.error);
+                }
+            }
             record.save(cx, name, &was);
             return Err(e);
         }
+        let now = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
         self.note_primary(cx, &now, "promoted");
         record.peer_was_primary = None;
         self.connect_late(cx, &drbd, &drbdadm, &now);
@@ -60,8 +66,8 @@ impl Helper {
                 "{name} has no up to date data to be promoted on: {refusal}: connect the peer"
             )));
         }
-        let peer = seen(drbd, name, record, cx)?.filter(has_primary_peer);
-        if refusal.peer_is_primary() && self.fails_early && peer.is_some() {
+        let is_there = || seen(drbd, name, record, cx).ok().flatten().is_some_and(|now| has_primary_peer(&now));
+        if refusal.peer_is_primary() && self.fails_early && is_there() {
             return Err(Trouble::last(format_args!("{name}: the peer is Primary: {refusal}")));
         }
         Err(trouble)
@@ -73,19 +79,6 @@ impl Helper {
             if let Err(e) = self.connect(cx, drbd, drbdadm, now, cx.deadline.share(0.5)) {
                 tracing::warn!("{}", e.error);
             }
-        }
-    }
-}
-
-/// 8.4 promotes each volume by itself: of a promotion that fails, some may be Primary.
-fn lower_half(cx: &Context, now: &Resource) {
-    if !now.is_primary() {
-        return;
-    }
-    let Ok(tool) = drbdsetup(cx) else { return };
-    for device in &now.devices {
-        if let Err(e) = tool.secondary(&device.minor.to_string(), cx.deadline) {
-            tracing::debug!("{e}");
         }
     }
 }

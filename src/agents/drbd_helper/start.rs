@@ -114,14 +114,18 @@ impl Helper {
         deadline: Deadline,
     ) -> Result<bool, Trouble> {
         let name = &resource.name;
-        if !is_cut(resource) || (drbd.is_84() && !health::stands_alone(resource)) {
+        let is_wanted = |resource: &Resource| is_cut(resource) && (!drbd.is_84() || health::stands_alone(resource));
+        if !is_wanted(resource) {
             return Ok(false);
         }
+        // The handler at work may be the one that is told of a split brain: what counts is what there is to see after it.
+        self.wait_for_handlers(cx, deadline.share(0.5))?;
+        let now = seen(drbd, name, &Record::load(cx, name), cx)?;
+        let Some(resource) = now.as_ref().filter(|now| is_wanted(now)) else { return Ok(false) };
         if self.is_split_now(cx, resource) && self.reconnect == Reconnect::NeverSplitBrain {
             tracing::warn!("{name} stays unconnected after a split brain: ocf-san drbd report {name}");
             return Ok(false);
         }
-        self.wait_for_handlers(cx, deadline.share(0.5))?;
         let command: &[&str] = if drbd.is_84() { &["connect"] } else { &["adjust"] };
         (cx.progress)(&format!("drbdadm {} {name}", command.join(" ")));
         match drbdadm.run(command, name, deadline) {
@@ -136,7 +140,7 @@ impl Helper {
     pub(super) fn is_split_now(&self, cx: &Context, resource: &Resource) -> bool {
         let guard = match self.guarding {
             Guarding::Off => Guard::default(),
-            _ => Guard::load(cx.root, &resource.name).unwrap_or_default(),
+            _ => Guard::load_or_unreadable(cx.root, &resource.name),
         };
         is_cut(resource) && health::is_split(resource, &guard, evidence::of_split_brain(cx.root, resource))
     }

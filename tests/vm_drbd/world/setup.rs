@@ -56,7 +56,7 @@ impl World {
             let other = if end == End::Near { End::Far } else { End::Near };
             let volumes: Vec<_> = (0..self.volumes).map(|n| format!("    {}\n", volume(n))).collect();
             let text = format!(
-                "resource {} {{\n  net {{ {net} }}\n  disk {{ {disk} }}\n{}\
+                "resource {} {{\n  net {{ connect-int 1; {net} }}\n  disk {{ {disk} }}\n{}\
                  \x20 on solo {{ address 127.0.0.1:{}; }}\n  on other {{ address 127.0.0.1:{}; }}\n}}\n",
                 self.name(end),
                 volumes.concat(),
