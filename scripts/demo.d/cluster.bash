@@ -16,10 +16,21 @@ prepare() {
     step 'starting node1, node2 and the initiator' bounded 240 "$here/lab" up node1 node2 ini
 }
 
+# Whose resources run is said by STACK, with which time-outs by LIMITS: the file cib knows which there are. The agents that neither we nor
+# a package install for a stack lie here as STACK-AGENT and become ocf:STACK:AGENT.
+put_agents() { # GUEST
+    local stack=${STACK:-ours} file
+    for file in "$parts/$stack"-*; do
+        [ -e "$file" ] || continue
+        on "$1" mkdir -p "/usr/lib/ocf/resource.d/$stack" && lab put "$1" "$file" "/usr/lib/ocf/resource.d/$stack/${file##*/"$stack"-}" || return 1
+    done
+}
+
 # The resources are described on the initiator, which has nothing else to do yet and needs the agents' meta-data for it, not a
 # cluster.
 describe_resources() {
-    lab install ini && lab put ini "$parts/cib" /root/cib && limit=240 on ini /root/cib make && lab get ini /root/cib.xml "$work/cib.xml"
+    lab install ini && put_agents ini && lab put ini "$parts/cib" /root/cib &&
+        limit=240 on ini env "STACK=${STACK:-ours}" "LIMITS=${LIMITS:-lab}" /root/cib make && lab get ini /root/cib.xml "$work/cib.xml"
 }
 
 put_files() {
@@ -31,9 +42,10 @@ put_files() {
     for node in node1 node2; do
         on "$node" mkdir -p /etc/target || return 1
         lab put "$node" "$work/saveconfig.json" /etc/target/saveconfig.json || return 1
-        lab put "$node" "$here/../packaging/drbd.d/ocf-san-84.res" /etc/drbd.d/ocf-san-84.res || return 1
+        put_agents "$node" || return 1
+        [ "${STACK:-ours}" = peer ] || lab put "$node" "$here/../packaging/drbd.d/ocf-san-84.res" /etc/drbd.d/ocf-san-84.res || return 1
         for part in node cib; do lab put "$node" "$parts/$part" "/root/$part" || return 1; done
-        on "$node" /root/node files "${drbd_disk:-/dev/vdb}" || return 1
+        on "$node" /root/node files "${drbd_disk:-/dev/vdb}" "${STACK:-ours}" || return 1
     done
 }
 
@@ -69,7 +81,10 @@ build_cluster() {
     step 'configuration: DRBD, LVM, corosync, saveconfig.json' put_files
     step 'DRBD over the replication LAN, a volume group with four LVs' drbd_and_lvm
     step 'corosync and pacemaker on two rings, resources by pcs' form_cluster
-    step 'starting ocf:san:DRBD-helper, cLVM, LIO and VIP' run_resources
+    case ${STACK:-ours} in
+        ours) step 'starting ocf:san:DRBD-helper, cLVM, LIO and VIP' run_resources ;;
+        *) step "starting the resources of the stack '$STACK'" run_resources ;;
+    esac
     active=$(group_is_on node2)
     [ "$active" = node1 ] && other=node2 || other=node1
     say "the group runs on $active"
