@@ -15,8 +15,8 @@ settle() { # NAME
     wait_for 180 both_see_both || return 1
     join_halves "$1" || return 1
     take_constraints_away
-    wait_for 240 find_active || return 1
-    on "$active" crm_resource --cleanup
+    wait_for 240 find_active && wait_for 240 in_sync "$active" || return 1
+    on "$active" crm_resource --cleanup # no sooner: until then each monitor of DRBD-helper says what is not as it should be
     wait_for 240 is_sound && sleep 6 && is_sound # a monitor later still
 }
 is_on() { # NODE
