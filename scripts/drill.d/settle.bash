@@ -23,7 +23,12 @@ is_on() { # NODE
     local said
     said=$(lab status) && grep -Eq "^ *$1 .*(running|frozen)" <<<"$said"
 }
-rejoin_if_away() { on "$1" 'systemctl is-active --quiet corosync pacemaker' || start_cluster_on "$1"; }
+# A pacemakerd that has lost corosync is active for minutes, waiting for its children. What it has started goes on without it.
+rejoin_if_away() {
+    on "$1" 'systemctl is-active --quiet corosync && systemctl is-active --quiet pacemaker' && return
+    on "$1" 'systemctl kill --signal=KILL pacemaker; sleep 1; systemctl reset-failed corosync pacemaker; true'
+    start_cluster_on "$1"
+}
 both_see_both() { says_on node1 'Online:.* node1 node2 ' crm_mon -1 && says_on node2 'Online:.* node1 node2 ' crm_mon -1; }
 
 # Not a pipe into `grep -q`, which ends the command at the first match, and with pipefail that is a failure.
