@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # set by who sources it
-# Sourced by scripts/demo, scripts/drill, scripts/soak and scripts/no-false-failover: from nothing to a running cluster with an initiator that writes.
+# Sourced by scripts/demo and all that builds its cluster: from nothing to a running cluster with an initiator that writes.
 
 # Not a secret that guards anything, but as every run has its own, none can be copied from here.
 secret=$(printf 'demo%04x%04x%04x' "$RANDOM" "$RANDOM" "$RANDOM")

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # set by who sources it
-# Sourced by scripts/demo, and by scripts/drill, scripts/soak and scripts/no-false-failover for its first part: the events, what the initiator noticed of them, and the table.
+# Sourced by scripts/demo, and by all that builds its cluster for the first part: the events, what the initiator noticed of them, and the table.
 
 rows=()
 total_errors=0 total_lost=0 total_gap=0
