@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::guard::{Guard, Reason};
 use super::values::Frozen;
 use crate::kernel::drbd::model::{
-    Connection, ConnectionState, Device, DiskState, PeerDevice, Progress, Replication, Resource, Role, Suspension,
+    Connection, ConnectionState, Device, DiskState, PeerDevice, Progress, Replication, Resource, Suspension,
 };
 use crate::ocf::run::State;
 
@@ -123,7 +123,7 @@ pub fn is_equal(resource: &Resource) -> bool {
 /// Whether another node is Primary as well.
 #[must_use]
 pub fn has_two_primaries(resource: &Resource) -> bool {
-    resource.is_primary() && resource.connections.iter().any(|c| !is_cut(c) && c.peer_role == Some(Role::Primary))
+    resource.is_primary() && resource.primary_peers().next().is_some()
 }
 
 /// What there is to say, the worst first.

@@ -11,7 +11,7 @@ use super::last_primary::{LastPrimary, Who, now};
 use super::record::{self, Record};
 use super::score::{self, Grounds, Score};
 use super::values::{Guarding, PeerPrimary};
-use crate::kernel::drbd::model::{DiskState, Resource, Role};
+use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::kernel::exec::Tool;
 use crate::ocf::run::{Context, State};
 
@@ -52,7 +52,7 @@ impl Helper {
     fn score_of(&self, cx: &Context, facts: &Facts, record: &mut Record) -> Score {
         let resource = facts.resource;
         let is_heeded = self.guarding == Guarding::Enforce;
-        let has_primary_peer = resource.connections.iter().any(|peer| peer.peer_role == Some(Role::Primary));
+        let has_primary_peer = resource.primary_peers().next().is_some();
         if self.peer_primary == PeerPrimary::Unexpected && has_primary_peer && !resource.is_primary() {
             record.primary_is_expected = record.primary_is_expected || knows_a_promoted_one(cx);
         } else {
@@ -123,7 +123,7 @@ impl Helper {
 
 /// Writes down, when it changes, whether a connected peer is Primary.
 pub(super) fn remember_primary(cx: &Context, resource: &Resource, record: &mut Record) {
-    let primary = resource.connections.iter().find(|peer| !health::is_cut(peer) && peer.peer_role == Some(Role::Primary));
+    let primary = resource.primary_peers().next();
     if resource.is_primary() || record.peer_was_primary == Some(primary.is_some()) {
         return;
     }
