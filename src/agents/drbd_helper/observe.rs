@@ -8,7 +8,7 @@ use super::evidence;
 use super::guard::{Entry, Guard, Reason};
 use super::health::{self, Facts};
 use super::last_primary::{LastPrimary, Who, now};
-use super::record::{self, Record};
+use super::record::{self, Record, Written};
 use super::score::{self, Grounds, Score};
 use super::values::{Guarding, PeerPrimary};
 use crate::kernel::drbd::model::{DiskState, Resource};
@@ -142,7 +142,7 @@ pub(super) fn remember_primary(cx: &Context, resource: &Resource, record: &mut R
 
 /// The resource is gone without a stop, or is to be: its score goes too.
 pub(super) fn is_gone(cx: &Context, record: &mut Record) {
-    if record.score.as_ref().is_some_and(|last| last.value.is_some()) {
+    if record.score.as_ref().is_some_and(Written::may_stand) {
         attribute::write(cx, record, Score::None, Writing::Again);
     }
     record.frozen_since = None;
