@@ -7,7 +7,7 @@ use super::evidence;
 use super::guard::{Guard, Reason};
 use super::health;
 use super::last_primary::{LastPrimary, Who, this_node};
-use super::observe::{entry, is_cut};
+use super::observe::entry;
 use super::record::{self, Record};
 use super::values::Guarding;
 use crate::kernel::drbd::model::Resource;
@@ -41,7 +41,7 @@ impl Helper {
         }
         let name = &resource.name;
         self.end_waiting(cx, name, record);
-        let is_told = is_cut(resource) && evidence::of_split_brain(cx.root, resource);
+        let is_told = evidence::is_told(cx.root, resource);
         let reason = match Guard::load(cx.root, name) {
             Err(e) => Some(format!("{name}: the guard can not be read, so no promotion: {e}")),
             Ok(guard) if health::is_split(resource, &guard, is_told) => Some(format!(

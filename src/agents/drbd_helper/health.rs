@@ -93,16 +93,19 @@ pub fn stands_alone(resource: &Resource) -> bool {
 /// one for a split brain.
 #[must_use]
 pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
-    let is_outdated = |connection: &Connection| {
-        let alone = connection.state == Some(ConnectionState::StandAlone);
-        alone && connection.peer_devices.iter().any(|peer| peer.disk == Some(DiskState::Outdated))
-    };
     let is_cut = resource.connections.is_empty() || resource.connections.iter().any(is_cut);
     is_cut
         && (was_told
             || guard.has(Reason::SplitBrain)
             || guard.has(Reason::Unreadable)
-            || resource.connections.iter().any(is_outdated))
+            || stands_alone_with_outdated_peer(resource))
+}
+
+/// Whether it stands alone although the peer was outdated.
+#[must_use]
+pub fn stands_alone_with_outdated_peer(resource: &Resource) -> bool {
+    let is_alone = |connection: &Connection| connection.state == Some(ConnectionState::StandAlone);
+    resource.peer_devices().any(|(connection, peer)| is_alone(connection) && peer.disk == Some(DiskState::Outdated))
 }
 
 /// Whether both sides are proven equal: every peer connected, and every disk on both sides up to date. What a peer that is meant to have no

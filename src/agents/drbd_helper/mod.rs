@@ -5,7 +5,7 @@ mod attribute;
 mod checks;
 mod cold_start;
 mod demote;
-mod evidence;
+pub mod evidence;
 pub mod guard;
 pub mod handlers;
 pub mod health;

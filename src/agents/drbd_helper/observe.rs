@@ -21,7 +21,7 @@ const LOCATE: Duration = Duration::from_secs(5);
 impl Helper {
     /// What a monitor says of the resource; the score is written, and what is to be remembered is.
     pub(super) fn assess(&self, cx: &Context, resource: &Resource, record: &mut Record, writing: Writing) -> State {
-        let is_told = is_cut(resource) && self.guarding != Guarding::Off && evidence::of_split_brain(cx.root, resource);
+        let is_told = self.guarding != Guarding::Off && evidence::is_told(cx.root, resource);
         self.remember(cx, resource, record);
         if self.guarding != Guarding::Off {
             self.end_waiting(cx, &resource.name, record);

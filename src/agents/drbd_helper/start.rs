@@ -142,7 +142,7 @@ impl Helper {
             Guarding::Off => Guard::default(),
             _ => Guard::load_or_unreadable(cx.root, &resource.name),
         };
-        is_cut(resource) && health::is_split(resource, &guard, evidence::of_split_brain(cx.root, resource))
+        is_cut(resource) && health::is_split(resource, &guard, evidence::is_told(cx.root, resource))
     }
 }
 

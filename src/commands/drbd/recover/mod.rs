@@ -9,11 +9,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use self::decide::{Plan, Sight, decide};
-use super::evidence;
 use super::snapshots::{self, Kind, Order, Storage};
 use super::status::peer_device;
 use super::steps::{Act, Ground, Step, confirm, wait_for_handlers};
 use super::volumes::{Known, host, know, need_root, resource_arg, resource_of};
+use crate::agents::drbd_helper::evidence;
 use crate::agents::drbd_helper::guard::{Guard, Reason};
 use crate::agents::drbd_helper::health::is_equal;
 use crate::agents::drbd_helper::last_primary::now;

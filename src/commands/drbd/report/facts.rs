@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agents::drbd_helper::evidence;
 use crate::agents::drbd_helper::guard::{Entry, Guard};
 use crate::agents::drbd_helper::last_primary::{self, LastPrimary};
-use crate::commands::drbd::evidence;
 use crate::commands::drbd::volumes::{Known, host};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
