@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use super::cleared;
 use super::guard::{Guard, Reason};
 use super::health;
 use super::marker::{self, MARKERS};
@@ -9,6 +10,7 @@ use super::observe::is_cut;
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::kernel_log::split_brain_in_kernel_log;
 use crate::kernel::drbd::model::Resource;
+use crate::kernel::error::Result;
 
 /// All of it, in words; empty when nothing does. A resource that is `StandAlone` because somebody disconnected it shows none of this.
 #[must_use]
@@ -48,15 +50,17 @@ fn has_marker(root: &Root, name: &str) -> bool {
 /// Where all is connected the log may have lost the line that says so.
 fn is_in_log(root: &Root, resource: &Resource) -> bool {
     let minors: Vec<u32> = resource.devices.iter().map(|device| device.minor).collect();
-    let find = || split_brain_in_kernel_log(root, &resource.name, &minors).inspect_err(|e| tracing::debug!("{e}"));
-    is_cut(resource) && find().unwrap_or(false)
+    let find = || split_brain_in_kernel_log(root, &resource.name, &minors, cleared::until(root, &resource.name));
+    is_cut(resource) && find().inspect_err(|e| tracing::debug!("{e}")).unwrap_or(false)
 }
 
-/// Takes away the marks of a split brain that is over.
-pub fn forget_split_brain(root: &Root, resource: &Resource) {
-    if let Err(e) = marker::forget(root, &resource.name) {
-        tracing::warn!("{e}");
-    }
+/// A split brain is over, or somebody has chosen: what has been told of it up to now counts no more.
+///
+/// # Errors
+/// A marker can not be removed, or that it is over can not be noted.
+pub fn forget_split_brain(root: &Root, resource: &str) -> Result<()> {
+    marker::forget(root, resource)?;
+    cleared::note(root, resource)
 }
 
 #[cfg(test)]
@@ -101,10 +105,14 @@ mod tests {
         assert!(!is_told(&root, &waits));
         marker::make(&root, "r0", &[1]).unwrap();
         assert!(is_told(&root, &waits) && !is_told(&root, &state(ConnectionState::Connected, DiskState::UpToDate)));
-        forget_split_brain(&root, &waits);
+        forget_split_brain(&root, "r0").unwrap();
         assert!(!is_told(&root, &waits));
         root.dir("/dev").set("kmsg", LINE).unwrap();
         assert!(is_told(&root, &waits));
+        root.dir("/proc/sys/kernel/random").set("boot_id", "6d1f\n").unwrap();
+        forget_split_brain(&root, "r0").unwrap();
+        assert!(!is_told(&root, &waits) && of_split_brain(&root, "r0", Some(&waits)).is_empty(), "the log still has it");
+        root.dir("/dev").set("kmsg", &LINE.replace("12.3", "12.4")).unwrap();
         // One of two is enough.
         let mut three = state(ConnectionState::Connected, DiskState::UpToDate);
         assert!(!is_told(&root, &three));

@@ -3,6 +3,7 @@
 
 mod attribute;
 mod checks;
+mod cleared;
 mod cold_start;
 mod demote;
 pub mod evidence;

@@ -112,7 +112,9 @@ impl Helper {
                 Ok(_) => {
                     tracing::info!("{name}: both sides are connected and up to date: no split brain and no older data any more");
                     guard.entries.retain(|entry| !clears_itself(entry.reason));
-                    evidence::forget_split_brain(cx.root, resource);
+                    if let Err(e) = evidence::forget_split_brain(cx.root, name) {
+                        tracing::warn!("{e}");
+                    }
                 }
                 Err(e) => tracing::warn!("{e}"),
             }
