@@ -92,6 +92,11 @@ impl Helper {
         }
         let name = &resource.name;
         let mut guard = Guard::load_or_unreadable(cx.root, name);
+        if !guard.is_empty() {
+            if let Err(e) = Guard::settle(cx.root, name) {
+                tracing::debug!("{e}");
+            }
+        }
         let mut found = Vec::new();
         if is_told && health::is_split(resource, &guard, true) && !guard.has(Reason::SplitBrain) {
             found.push(entry(Reason::SplitBrain, "monitor", "the kernel or its handler has told of it"));

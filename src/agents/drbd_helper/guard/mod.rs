@@ -1,80 +1,20 @@
 //! The guard of a resource: why this side may hold older or diverged data, kept over a reboot until somebody clears it or both sides are
-//! proven equal. While it stands, the agent promotes nothing here.
+//! proven equal. While it stands, the agent promotes nothing here. What can not be written to the disk stands until the next boot.
+
+mod entry;
+mod place;
 
 use std::fmt;
-use std::io;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::entry::{Entry, Reason};
+pub use self::place::records_of;
+use self::place::{FILE, is_unwritten, lock, places, unwritten};
+use super::handlers::state_dir;
 use super::last_primary::now;
-use crate::deadline::Deadline;
 use crate::kernel::attr::{Dir, Root};
 use crate::kernel::error::{KernelError, Result};
-use crate::kernel::lock::Lock;
-use crate::ocf::state_file::file_name;
-
-/// Below this is a directory for each resource, with its guard and its other lasting records.
-const STATE: &str = "/var/lib/ocf-san/drbd";
-
-const FILE: &str = "guard.json";
-
-/// Held while the guard is read, changed and written: monitors, handlers and people all do so.
-const LOCK: &str = "guard.lock";
-
-/// How long to wait for it: whoever holds it writes one small file.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The directory of the lasting records of a resource. Touches nothing.
-#[must_use]
-pub fn records_of(root: &Root, resource: &str) -> Dir {
-    root.dir(STATE).dir(file_name(resource))
-}
-
-/// Why a side is guarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// Both sides have been written to without each other, and somebody must choose.
-    SplitBrain,
-    /// An online verify found blocks that differ.
-    VerifyDifferences,
-    /// The local disk has reported an error.
-    IoError,
-    /// The other node was Primary later than this one could see.
-    OlderData,
-    /// Two nodes were Primary that may not be.
-    TwoPrimaries,
-    /// The guard is there, and can not be read or understood: it may have been any of the others.
-    Unreadable,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SplitBrain => "split brain",
-            Self::VerifyDifferences => "verify found differences",
-            Self::IoError => "I/O error",
-            Self::OlderData => "older data",
-            Self::TwoPrimaries => "two Primaries",
-            Self::Unreadable => "the guard can not be read",
-        })
-    }
-}
-
-/// One reason, with who found it and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Why.
-    pub reason: Reason,
-    /// When, in UTC: `2026-01-31T12:00:00Z`.
-    pub since: String,
-    /// Who found it: `handler split-brain`, `monitor`.
-    pub by: String,
-    /// What there was to see.
-    #[serde(default)]
-    pub detail: String,
-}
 
 /// The guard of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -90,34 +30,55 @@ impl Guard {
     /// # Errors
     /// It is there and can not be read or understood: whoever asks whether a promotion is safe must take that for a guard.
     pub fn load(root: &Root, resource: &str) -> Result<Self> {
-        let dir = records_of(root, resource);
-        let Some(text) = dir.read_opt(FILE)? else { return Ok(Self::default()) };
-        serde_json::from_str(&text).map_err(|e| KernelError::new("understand", dir.path().join(FILE), e.into()))
+        let parts: Result<Vec<Self>> = places(root, resource).iter().map(|(dir, file)| Self::read(dir, file)).collect();
+        Ok(Self::joined(parts?))
     }
 
     /// The guard of this resource; one that can not be read counts as one.
     #[must_use]
     pub fn load_or_unreadable(root: &Root, resource: &str) -> Self {
-        Self::load(root, resource).unwrap_or_else(|e| {
+        let unreadable = |e: KernelError| {
             let entry = Entry { reason: Reason::Unreadable, since: now(), by: "reading it".to_owned(), detail: e.to_string() };
             Self { entries: vec![entry] }
-        })
+        };
+        Self::joined(places(root, resource).iter().map(|(dir, file)| Self::read(dir, file).unwrap_or_else(unreadable)))
     }
 
     /// Adds a reason, on the disk when this returns; whether it is new. One that stands already stays as it is.
     ///
     /// # Errors
-    /// The directory is not writable. One that can not be understood is replaced, and that it was stays a reason.
+    /// It is not on the disk, and would be lost by a reboot; until then it stands all the same, if anything can be written at all. A guard
+    /// that can not be understood is none: it is replaced, and that it was there stays a reason.
     pub fn add(root: &Root, resource: &str, entry: Entry) -> Result<bool> {
         // A reason that is not written down is worse than one that is lost beside it.
         let _lock = lock(root, resource).inspect_err(|e| tracing::warn!("{e}"));
         let mut guard = Self::load_or_unreadable(root, resource);
-        if guard.has(entry.reason) {
+        let is_new = !guard.has(entry.reason);
+        if !is_new && !is_unwritten(root, resource) {
             return Ok(false);
         }
-        guard.entries.push(entry);
-        guard.save(root, resource)?;
-        Ok(true)
+        if is_new {
+            guard.entries.push(entry);
+        }
+        guard.save_for_good(root, resource).inspect_err(|_| {
+            if let Err(e) = guard.write(&state_dir(root), &unwritten(resource)) {
+                tracing::warn!("{e}");
+            }
+        })?;
+        Ok(is_new)
+    }
+
+    /// Writes to the disk what could not be written there when it was found.
+    ///
+    /// # Errors
+    /// It still can not be.
+    pub fn settle(root: &Root, resource: &str) -> Result<()> {
+        if !is_unwritten(root, resource) {
+            return Ok(());
+        }
+        let _lock = lock(root, resource)?;
+        let guard = Self::load(root, resource)?;
+        if guard.is_empty() { Ok(()) } else { guard.save_for_good(root, resource) }
     }
 
     /// Takes away the reasons for which `is_over`; whether any stood.
@@ -130,18 +91,22 @@ impl Guard {
             return Ok(false);
         }
         let _lock = lock(root, resource)?;
-        let mut guard = Self::load(root, resource)?;
-        let before = guard.entries.len();
-        guard.entries.retain(|entry| !is_over(entry.reason));
-        if guard.entries.len() == before {
-            return Ok(false);
+        let mut stood = false;
+        for (dir, file) in places(root, resource) {
+            let mut guard = Self::read(&dir, &file)?;
+            let before = guard.entries.len();
+            guard.entries.retain(|entry| !is_over(entry.reason));
+            if guard.entries.len() == before {
+                continue;
+            }
+            if guard.entries.is_empty() {
+                dir.unlink(&file)?;
+            } else {
+                guard.write(&dir, &file)?;
+            }
+            stood = true;
         }
-        if guard.entries.is_empty() {
-            records_of(root, resource).unlink(FILE)?;
-        } else {
-            guard.save(root, resource)?;
-        }
-        Ok(true)
+        Ok(stood)
     }
 
     /// Takes all of it away, also when it can not be understood.
@@ -149,7 +114,7 @@ impl Guard {
     /// # Errors
     /// The directory is not writable.
     pub fn discard(root: &Root, resource: &str) -> Result<()> {
-        records_of(root, resource).unlink(FILE).map(drop)
+        places(root, resource).iter().try_for_each(|(dir, file)| dir.unlink(file).map(drop))
     }
 
     /// Whether this reason stands.
@@ -164,18 +129,31 @@ impl Guard {
         self.entries.is_empty()
     }
 
-    fn save(&self, root: &Root, resource: &str) -> Result<()> {
-        let dir = records_of(root, resource);
-        dir.create_all(0o755)?;
-        let text = serde_json::to_vec_pretty(self).map_err(|e| KernelError::new("write", dir.path().join(FILE), e.into()))?;
-        dir.replace_file_for_good(FILE, &text)
+    fn joined(parts: impl IntoIterator<Item = Self>) -> Self {
+        let mut whole = Self::default();
+        for entry in parts.into_iter().flat_map(|part| part.entries) {
+            if !whole.has(entry.reason) {
+                whole.entries.push(entry);
+            }
+        }
+        whole
     }
-}
 
-fn lock(root: &Root, resource: &str) -> Result<Lock> {
-    let dir = records_of(root, resource);
-    let lock = Lock::take_until(&dir, LOCK, Deadline::after(PATIENCE), || ())?;
-    lock.ok_or_else(|| KernelError::new("lock", dir.path().join(LOCK), io::ErrorKind::TimedOut.into()))
+    fn read(dir: &Dir, file: &str) -> Result<Self> {
+        let Some(text) = dir.read_opt(file)? else { return Ok(Self::default()) };
+        serde_json::from_str(&text).map_err(|e| KernelError::new("understand", dir.path().join(file), e.into()))
+    }
+
+    fn write(&self, dir: &Dir, file: &str) -> Result<()> {
+        dir.create_all(0o755)?;
+        let text = serde_json::to_vec_pretty(self).map_err(|e| KernelError::new("write", dir.path().join(file), e.into()))?;
+        dir.replace_file_for_good(file, &text)
+    }
+
+    fn save_for_good(&self, root: &Root, resource: &str) -> Result<()> {
+        self.write(&records_of(root, resource), FILE)?;
+        state_dir(root).unlink(&unwritten(resource)).map(drop)
+    }
 }
 
 impl fmt::Display for Guard {
@@ -192,7 +170,9 @@ impl fmt::Display for Guard {
 
 #[cfg(test)]
 mod tests {
+    use super::place::{PATIENCE, lock_name};
     use super::*;
+    use crate::kernel::lock::Lock;
 
     fn entry(reason: Reason) -> Entry {
         Entry { reason, since: "2026-01-31T12:00:00Z".into(), by: "test".into(), detail: String::new() }
@@ -239,7 +219,7 @@ mod tests {
     fn whoever_holds_it_for_too_long_keeps_nobody_from_adding_a_reason_and_nothing_is_taken_away_beside_him() {
         let keep = tempfile::tempdir().unwrap();
         let root = Root::fake(keep.path());
-        let held = Lock::take(&records_of(&root, "r0"), LOCK, || ()).unwrap();
+        let held = Lock::take(&state_dir(&root), &lock_name("r0"), || ()).unwrap();
         let before = std::time::Instant::now();
         assert!(Guard::add(&root, "r0", entry(Reason::SplitBrain)).unwrap());
         assert!(Guard::clear(&root, "r0", |_| true).is_err());
@@ -247,6 +227,42 @@ mod tests {
         assert!(before.elapsed() < PATIENCE * 3);
         drop(held);
         assert!(Guard::clear(&root, "r0", |_| true).unwrap());
+    }
+
+    #[test]
+    fn what_can_not_be_written_stands_until_it_is_cleared_and_is_written_once_that_works() {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Root::fake(keep.path());
+        let broken = root.path("/var/lib/ocf-san/drbd/r0");
+        std::fs::create_dir_all(broken.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink("nowhere", &broken).unwrap();
+        let until_boot = root.path("/run/ocf-san/drbd/r0.guard.json");
+        for reason in [Reason::OlderData, Reason::SplitBrain, Reason::SplitBrain] {
+            Guard::add(&root, "r0", entry(reason)).unwrap_err();
+        }
+        let guard = Guard::load(&root, "r0").unwrap();
+        assert!(guard.has(Reason::OlderData) && guard.has(Reason::SplitBrain) && guard.entries.len() == 2);
+        assert!(Guard::clear(&root, "r0", |reason| reason == Reason::OlderData).unwrap());
+        assert!(!Guard::load(&root, "r0").unwrap().has(Reason::OlderData) && until_boot.exists());
+        Guard::settle(&root, "r0").unwrap_err();
+        std::fs::remove_file(&broken).unwrap();
+        Guard::settle(&root, "r0").unwrap();
+        assert!(broken.join(FILE).exists() && !until_boot.exists());
+        assert!(Guard::load(&root, "r0").unwrap().has(Reason::SplitBrain));
+        assert!(Guard::clear(&root, "r0", |_| true).unwrap() && Guard::load(&root, "r0").unwrap().is_empty());
+        Guard::settle(&root, "r0").unwrap();
+        assert!(!broken.join(FILE).exists());
+    }
+
+    #[test]
+    fn what_stands_until_the_next_boot_is_seen_beside_a_guard_that_can_not_be_read() {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Root::fake(keep.path());
+        root.dir("/var/lib/ocf-san/drbd/r0/guard.json").create_all(0o755).unwrap();
+        Guard::add(&root, "r0", entry(Reason::IoError)).unwrap_err();
+        let guard = Guard::load_or_unreadable(&root, "r0");
+        assert!(guard.has(Reason::IoError) && guard.has(Reason::Unreadable));
+        Guard::load(&root, "r0").unwrap_err();
     }
 
     #[test]
