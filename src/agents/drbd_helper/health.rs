@@ -81,6 +81,15 @@ pub fn is_connected(resource: &Resource) -> bool {
     resource.connections.iter().any(|connection| !is_cut(connection))
 }
 
+/// Whether this peer is connected, and both have told each other about their data. What is Inconsistent here may be a volume that the peer
+/// does not have yet, and is no data that could be promoted.
+#[must_use]
+pub fn has_met(resource: &Resource, connection: &Connection) -> bool {
+    let counts = |volume: u32| resource.devices.iter().any(|d| d.volume == volume && d.disk > Some(DiskState::Inconsistent));
+    let is_told = |peer: &PeerDevice| peer.replication.is_some_and(|replication| replication != Replication::Off);
+    !is_cut(connection) && connection.peer_devices.iter().filter(|peer| counts(peer.volume)).all(is_told)
+}
+
 /// Whether nothing connects it before somebody says so.
 #[must_use]
 pub fn stands_alone(resource: &Resource) -> bool {
@@ -112,15 +121,22 @@ pub fn stands_alone_with_outdated_peer(resource: &Resource) -> bool {
 /// disk lacks is not missing.
 #[must_use]
 pub fn is_equal(resource: &Resource) -> bool {
+    is_equal_to(resource, |_| true)
+}
+
+/// Whether this side and those of its peers that are meant are proven equal.
+#[must_use]
+pub fn is_equal_to(resource: &Resource, is_meant: impl Fn(&Connection) -> bool) -> bool {
     let up = Some(DiskState::UpToDate);
     let peer_is = |peer: &PeerDevice| {
         peer.is_client == Some(true) || (peer.disk == up && peer.replication == Some(Replication::Established))
     };
+    let meant = || resource.connections.iter().filter(|connection| is_meant(connection));
+    let has = |device: &Device, peer: &PeerDevice| peer.volume == device.volume && peer.is_client != Some(true);
+    let is_mirrored = |device: &Device| meant().any(|peer| peer.peer_devices.iter().any(|peer| has(device, peer)));
     !resource.devices.is_empty()
-        && !resource.connections.is_empty()
-        && resource.devices.iter().all(|device| device.disk == up)
-        && resource.connections.iter().all(|peer| !is_cut(peer) && peer.peer_devices.iter().all(peer_is))
-        && resource.devices.iter().all(|device| resource.peers_of(device.volume).any(|(_, peer)| peer.is_client != Some(true)))
+        && resource.devices.iter().all(|device| device.disk == up && is_mirrored(device))
+        && meant().all(|peer| !is_cut(peer) && peer.peer_devices.iter().all(peer_is))
 }
 
 /// Whether another node is Primary as well.

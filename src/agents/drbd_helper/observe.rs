@@ -7,7 +7,7 @@ use super::attribute::{self, Writing};
 use super::evidence;
 use super::guard::{Entry, Guard, Reason};
 use super::health::{self, Facts};
-use super::last_primary::{LastPrimary, Who, now};
+use super::last_primary::{LastPeer, LastPrimary, Who, now};
 use super::record::{self, Record, Written};
 use super::score::{self, Grounds, Score};
 use super::values::{Guarding, PeerPrimary};
@@ -81,8 +81,11 @@ impl Helper {
         if !health::is_connected(resource) || self.guarding == Guarding::Off {
             return;
         }
-        record.was_connected = true;
         remember_primary(cx, resource, record);
+        if !record.was_connected {
+            let has_met = || resource.connections.iter().any(|peer| health::has_met(resource, peer));
+            record.was_connected = LastPeer::load(cx.root, &resource.name).map_or_else(has_met, |last| last.is_met(resource));
+        }
     }
 
     /// The guard, after what is seen now has been added to it or has cleared it.
@@ -111,40 +114,60 @@ impl Helper {
             }
             guard.entries.push(new);
         }
-        let clears_itself = |reason| matches!(reason, Reason::SplitBrain | Reason::OlderData);
-        if guard.entries.iter().any(|entry| clears_itself(entry.reason)) && health::is_equal(resource) {
-            match Guard::clear(cx.root, name, clears_itself) {
-                Ok(_) => {
-                    tracing::info!("{name}: both sides are connected and up to date: no split brain and no older data any more");
-                    guard.entries.retain(|entry| !clears_itself(entry.reason));
-                    if let Err(e) = evidence::forget_split_brain(cx.root, name) {
-                        tracing::warn!("{e}");
-                    }
-                }
-                Err(e) => tracing::warn!("{e}"),
-            }
-        }
+        end_what_is_over(cx, resource, &mut guard);
         guard
+    }
+}
+
+/// Clears what ends by itself: a split brain when all are equal, older data when this side has those of the peer that was Primary last.
+fn end_what_is_over(cx: &Context, resource: &Resource, guard: &mut Guard) {
+    let name = &resource.name;
+    let is_equal = health::is_equal(resource);
+    let has_newest = || LastPeer::load_any(cx.root, name).is_some_and(|last| last.is_equal(resource));
+    let has_newest = is_equal || (guard.has(Reason::OlderData) && has_newest());
+    let is_over = |reason| match reason {
+        Reason::SplitBrain => is_equal,
+        Reason::OlderData => has_newest,
+        _ => false,
+    };
+    let over: Vec<String> = guard.entries.iter().filter(|e| is_over(e.reason)).map(|e| e.reason.to_string()).collect();
+    if over.is_empty() {
+        return;
+    }
+    if let Err(e) = Guard::clear(cx.root, name, is_over) {
+        tracing::warn!("{e}");
+        return;
+    }
+    tracing::info!("{name}: connected and up to date on both sides, no longer guarded: {}", over.join(", "));
+    guard.entries.retain(|entry| !is_over(entry.reason));
+    if is_equal {
+        if let Err(e) = evidence::forget_split_brain(cx.root, name) {
+            tracing::warn!("{e}");
+        }
     }
 }
 
 /// Writes down, when it changes, whether a connected peer is Primary.
 pub(super) fn remember_primary(cx: &Context, resource: &Resource, record: &mut Record) {
     let primary = resource.primary_peers().next();
-    if resource.is_primary() || record.peer_was_primary == Some(primary.is_some()) {
+    let node = primary.and_then(|peer| peer.peer.clone());
+    if resource.is_primary() || (record.peer_was_primary == Some(primary.is_some()) && record.primary_peer == node) {
         return;
     }
-    match primary {
-        Some(peer) => LastPrimary::now(Who::Peer, peer.peer.clone(), "seen").note(cx.root, &resource.name),
-        None if health::is_equal(resource) => {
-            if LastPrimary::load(cx.root, &resource.name).is_some_and(|last| last.who == Who::Peer) {
-                LastPrimary::now(Who::Nobody, None, "demoted").note(cx.root, &resource.name);
-            }
-        }
-        // Until the disks are equal, what the peer has as the last Primary counts.
-        None => return,
+    let save = |last: LastPrimary| last.save(cx.root, &resource.name).inspect_err(|e| tracing::warn!("{e}")).is_ok();
+    let is_noted = match primary {
+        Some(_) => save(LastPrimary::now(Who::Peer, node.clone(), "seen")),
+        None => match LastPeer::load(cx.root, &resource.name) {
+            None => health::is_equal(resource),
+            Some(last) if last.is_equal(resource) => save(LastPrimary::now(Who::Nobody, last.node, "demoted")),
+            // Until the disks are equal, what the peer has as the last Primary counts.
+            Some(_) => false,
+        },
+    };
+    if is_noted {
+        record.peer_was_primary = Some(primary.is_some());
+        record.primary_peer = node;
     }
-    record.peer_was_primary = Some(primary.is_some());
 }
 
 /// The resource is gone without a stop, or is to be: its score goes too.

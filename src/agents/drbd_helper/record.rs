@@ -19,10 +19,12 @@ pub struct Record {
     pub is_started: bool,
     /// When that was, in clock ticks since boot.
     pub started: u64,
-    /// Whether a peer has been connected since.
+    /// Whether the peer that was Primary last has been connected since, and told of its data; any peer where it has no name.
     pub was_connected: bool,
     /// Whether the peer was Primary when last seen.
     pub peer_was_primary: Option<bool>,
+    /// The name of that peer, as far as it is known.
+    pub primary_peer: Option<String>,
     /// Since when I/O stands still, in clock ticks since boot.
     pub frozen_since: Option<u64>,
     /// The promotion score as it was last written.
