@@ -46,15 +46,13 @@ impl Helper {
             return Ok(());
         }
         let name = &resource.name;
-        self.end_waiting(cx, name, record);
-        let is_told = evidence::is_told(cx.root, resource);
-        let reason = match Guard::load(cx.root, name) {
-            Err(e) => Some(format!("{name}: the guard can not be read, so no promotion: {e}")),
-            Ok(guard) if health::is_split(resource, &guard, is_told) => Some(format!(
-                "{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"
-            )),
-            Ok(guard) if !guard.is_empty() => Some(format!("{name} is guarded ({guard}): ocf-san drbd guard clear {name}")),
-            Ok(_) => None,
+        let guard = self.standing_guard(cx, name, record);
+        let reason = if health::is_certainly_split(resource, &guard, evidence::is_told(cx.root, resource)) {
+            Some(format!("{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"))
+        } else if let Some(why) = guard.complaint(name) {
+            Some(why)
+        } else {
+            (!guard.is_empty()).then(|| format!("{name} is guarded ({guard}): ocf-san drbd guard clear {name}"))
         };
         match (reason, self.guarding) {
             (Some(reason), Guarding::Enforce) => Err(OcfError::new(Code::Generic, reason)),
@@ -66,20 +64,22 @@ impl Helper {
         }
     }
 
-    /// Older data is waited for no longer than was asked for.
-    pub(super) fn end_waiting(&self, cx: &Context, name: &str, record: &Record) {
+    /// The guard as it stands: newer data is waited for no longer than was asked for.
+    pub(super) fn standing_guard(&self, cx: &Context, name: &str, record: &Record) -> Guard {
+        let mut guard = Guard::load_or_unreadable(cx.root, name);
         let is_over =
             self.cold_start_wait > Duration::ZERO && record.is_started && record::since(record.started) >= self.cold_start_wait;
-        if !is_over {
-            return;
+        if !is_over || !guard.has(Reason::OlderData) {
+            return guard;
         }
         match Guard::clear(cx.root, name, |reason| reason == Reason::OlderData) {
-            Ok(true) => {
+            Ok(_) => {
                 tracing::warn!("{name}: the peer was Primary last and has not come within cold_start_wait: promoted without it");
+                guard.entries.retain(|entry| entry.reason != Reason::OlderData);
             }
-            Ok(false) => {}
             Err(e) => tracing::warn!("{e}"),
         }
+        guard
     }
 
     /// This node is, or was, Primary.
@@ -236,6 +236,34 @@ mod tests {
         node.monitor(&r0([there("node2"), there("node3")]));
         assert!(!node.is_guarded());
         node.may_be_promoted(&alone).unwrap();
+    }
+
+    #[test]
+    fn older_data_are_no_reason_any_more_after_the_time_that_was_asked_for() {
+        let mut node = Node::new();
+        node.was_primary("node2");
+        let alone = r0([gone("node2"), gone("node3")]);
+        node.start(&alone);
+        node.with("3600", |helper, cx, record| helper.check_guard(cx, &alone, record)).unwrap_err();
+        node.record.started = 0;
+        node.with("1", |helper, cx, record| helper.assess(cx, &alone, record, Writing::IfLost));
+        assert!(!node.is_guarded());
+        node.with("1", |helper, cx, record| helper.check_guard(cx, &alone, record)).unwrap();
+    }
+
+    #[test]
+    fn a_guard_that_can_not_be_read_is_no_split_brain_in_words() {
+        let mut node = Node::new();
+        node.root().dir("/var/lib/ocf-san/drbd/r0").set("guard.json", "{").unwrap();
+        let alone = r0([gone("node2"), gone("node3")]);
+        let why = node.may_be_promoted(&alone).unwrap_err();
+        let says =
+            "r0: the guard could not be read (/var/lib/ocf-san/drbd/r0/guard.json): ocf-san drbd guard clear r0 --i-checked";
+        assert_eq!(why.reason, says);
+        node.monitor(&alone);
+        assert!(node.record.finding.ends_with("ocf-san drbd guard clear r --i-checked"), "{}", node.record.finding);
+        // As good as one all the same: nothing is connected.
+        assert!(node.with("0", |helper, cx, _| helper.is_split_now(cx, &alone)));
     }
 
     #[test]

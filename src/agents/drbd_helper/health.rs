@@ -97,17 +97,18 @@ pub fn stands_alone(resource: &Resource) -> bool {
     !resource.devices.is_empty() && (resource.connections.is_empty() || resource.connections.iter().any(alone))
 }
 
-/// Whether a split brain is why it is not connected: by the guard, by what was told, or because it stands alone although the peer was
-/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these. A guard that can not be read may have been
-/// one for a split brain.
+/// Whether a split brain may be why it is not connected: a guard that can not be read may have been one for that.
 #[must_use]
 pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
+    is_certainly_split(resource, guard, was_told || guard.has(Reason::Unreadable))
+}
+
+/// Whether a split brain is why it is not connected: by the guard, by what was told, or because it stands alone although the peer was
+/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these.
+#[must_use]
+pub fn is_certainly_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
     let is_cut = resource.connections.is_empty() || resource.connections.iter().any(is_cut);
-    is_cut
-        && (was_told
-            || guard.has(Reason::SplitBrain)
-            || guard.has(Reason::Unreadable)
-            || stands_alone_with_outdated_peer(resource))
+    is_cut && (was_told || guard.has(Reason::SplitBrain) || stands_alone_with_outdated_peer(resource))
 }
 
 /// Whether it stands alone although the peer was outdated.
@@ -205,8 +206,11 @@ impl Look<'_> {
 
     fn doubt(&self) -> Option<String> {
         let (resource, name) = (self.resource, &self.resource.name);
-        if is_split(resource, self.facts.guard, self.facts.was_told) {
+        if is_certainly_split(resource, self.facts.guard, self.facts.was_told) {
             return Some(format!("{name}: split brain, not connected: ocf-san drbd report {name}"));
+        }
+        if let Some(why) = self.facts.guard.complaint(name) {
+            return Some(why);
         }
         if !self.facts.guard.is_empty() {
             return Some(format!("{name} is guarded ({}): ocf-san drbd guard clear {name}", self.facts.guard));

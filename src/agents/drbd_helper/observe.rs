@@ -23,10 +23,7 @@ impl Helper {
     pub(super) fn assess(&self, cx: &Context, resource: &Resource, record: &mut Record, writing: Writing) -> State {
         let is_told = self.guarding != Guarding::Off && evidence::is_told(cx.root, resource);
         self.remember(cx, resource, record);
-        if self.guarding != Guarding::Off {
-            self.end_waiting(cx, &resource.name, record);
-        }
-        let guard = self.guard_now(cx, resource, is_told);
+        let guard = self.guard_now(cx, resource, record, is_told);
         let volumes = record.volumes.clone();
         let facts = Facts {
             resource,
@@ -89,12 +86,12 @@ impl Helper {
     }
 
     /// The guard, after what is seen now has been added to it or has cleared it.
-    pub(super) fn guard_now(&self, cx: &Context, resource: &Resource, is_told: bool) -> Guard {
+    pub(super) fn guard_now(&self, cx: &Context, resource: &Resource, record: &Record, is_told: bool) -> Guard {
         if self.guarding == Guarding::Off {
             return Guard::default();
         }
         let name = &resource.name;
-        let mut guard = Guard::load_or_unreadable(cx.root, name);
+        let mut guard = self.standing_guard(cx, name, record);
         if !guard.is_empty() {
             if let Err(e) = Guard::settle(cx.root, name) {
                 tracing::debug!("{e}");

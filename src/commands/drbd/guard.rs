@@ -113,7 +113,11 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
             evidence::forget_split_brain(root, resource)?;
             return Ok(format!("{resource}: removed a guard that could not be understood ({e})\n"));
         }
-        Err(e) => return Err(e.into()),
+        Err(e) if only.is_none() => {
+            let first = advice(Reason::Unreadable).replace("RES", resource);
+            bail!("{resource}: the guard can not be read ({e}); first {first}; when that is done, say so with --i-checked");
+        }
+        Err(e) => bail!("{resource}: the guard can not be read ({e}), so it can be cleared only as a whole, without --reason"),
     };
     let standing: Vec<Reason> = guard.entries.iter().map(|entry| entry.reason).filter(|reason| is_meant(*reason)).collect();
     if standing.is_empty() {
@@ -222,8 +226,10 @@ mod tests {
     fn a_guard_that_can_not_be_understood_goes_only_as_a_whole() {
         let (_keep, root) = guarded(&[]);
         records_of(&root, "r0").set("guard.json", "{").unwrap();
-        assert!(clear(&root, "r0", None, false).is_err());
-        assert!(clear(&root, "r0", Some(Reason::IoError), true).is_err());
+        let why = clear(&root, "r0", None, false).unwrap_err().to_string();
+        assert!(why.contains("guard.json") && why.ends_with("say so with --i-checked"), "{why}");
+        let why = clear(&root, "r0", Some(Reason::IoError), true).unwrap_err().to_string();
+        assert!(why.ends_with("without --reason"), "{why}");
         assert!(clear(&root, "r0", None, true).unwrap().starts_with("r0: removed a guard"));
         assert!(Guard::load(&root, "r0").unwrap().is_empty());
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::entry::{Entry, Reason};
 pub use self::place::records_of;
-use self::place::{FILE, is_unwritten, lock, places, unwritten};
+use self::place::{FILE, is_unwritten, lock, path_in, places, unwritten};
 use super::handlers::state_dir;
 use super::last_primary::now;
 use crate::kernel::attr::{Dir, Root};
@@ -123,6 +123,14 @@ impl Guard {
         self.entries.iter().any(|entry| entry.reason == reason)
     }
 
+    /// What to say of a guard that can not be read, or could not be when somebody added to it: where it is, and what to type.
+    #[must_use]
+    pub fn complaint(&self, resource: &str) -> Option<String> {
+        let entry = self.entries.iter().find(|entry| entry.reason == Reason::Unreadable)?;
+        let path = path_in(resource, &entry.detail);
+        Some(format!("{resource}: the guard could not be read ({path}): ocf-san drbd guard clear {resource} --i-checked"))
+    }
+
     /// Whether nothing stands.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -173,6 +181,7 @@ mod tests {
     use super::place::{PATIENCE, lock_name};
     use super::*;
     use crate::kernel::lock::Lock;
+    use crate::ocf::reason;
 
     fn entry(reason: Reason) -> Entry {
         Entry { reason, since: "2026-01-31T12:00:00Z".into(), by: "test".into(), detail: String::new() }
@@ -262,7 +271,18 @@ mod tests {
         Guard::add(&root, "r0", entry(Reason::IoError)).unwrap_err();
         let guard = Guard::load_or_unreadable(&root, "r0");
         assert!(guard.has(Reason::IoError) && guard.has(Reason::Unreadable));
-        Guard::load(&root, "r0").unwrap_err();
+        let says =
+            "r0: the guard could not be read (/var/lib/ocf-san/drbd/r0/guard.json): ocf-san drbd guard clear r0 --i-checked";
+        assert_eq!(guard.complaint("r0").as_deref(), Some(says));
+        assert!(says.len() <= reason::MAX);
+        root.dir("/var/lib/ocf-san/drbd/r0/guard.json").remove().unwrap();
+        assert_eq!(Guard::load(&root, "r0").unwrap().complaint("r0").as_deref(), Some(says), "it is remembered");
+        Guard::discard(&root, "r0").unwrap();
+        root.dir("/run/ocf-san/drbd").set("r0.guard.json", "{").unwrap();
+        let guard = Guard::load_or_unreadable(&root, "r0");
+        assert!(guard.complaint("r0").unwrap().contains(" (/run/ocf-san/drbd/r0.guard.json): "), "{guard:?}");
+        Guard::discard(&root, "r0").unwrap();
+        assert_eq!(Guard::load_or_unreadable(&root, "r0").complaint("r0"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::super::handlers::state_dir;
+use super::super::handlers::{STATE as STATE_UNTIL_BOOT, state_dir};
 use crate::deadline::Deadline;
 use crate::kernel::attr::{Dir, Root};
 use crate::kernel::error::{KernelError, Result};
@@ -38,6 +38,15 @@ pub fn records_of(root: &Root, resource: &str) -> Dir {
 /// Where the guard is, and where what could not be written there is.
 pub(super) fn places(root: &Root, resource: &str) -> [(Dir, String); 2] {
     [(records_of(root, resource), FILE.to_owned()), (state_dir(root), unwritten(resource))]
+}
+
+/// The path of the file that an error is about.
+pub(super) fn path_in(resource: &str, error: &str) -> String {
+    if error.contains(STATE_UNTIL_BOOT) {
+        format!("{STATE_UNTIL_BOOT}/{}", unwritten(resource))
+    } else {
+        format!("{STATE}/{}/{FILE}", file_name(resource))
+    }
 }
 
 /// Whether the disk lacks what stands.
