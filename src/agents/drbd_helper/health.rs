@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::guard::{Guard, Reason};
 use super::values::Frozen;
 use crate::kernel::drbd::model::{
-    Connection, ConnectionState, Device, DiskState, PeerDevice, Progress, Replication, Resource, Role, Suspension,
+    Connection, ConnectionState, Device, DiskState, PeerDevice, Progress, Replication, Resource, Suspension,
 };
 use crate::ocf::run::State;
 
@@ -81,6 +81,15 @@ pub fn is_connected(resource: &Resource) -> bool {
     resource.connections.iter().any(|connection| !is_cut(connection))
 }
 
+/// Whether this peer is connected, and both have told each other about their data. What is Inconsistent here may be a volume that the peer
+/// does not have yet, and is no data that could be promoted.
+#[must_use]
+pub fn has_met(resource: &Resource, connection: &Connection) -> bool {
+    let counts = |volume: u32| resource.devices.iter().any(|d| d.volume == volume && d.disk > Some(DiskState::Inconsistent));
+    let is_told = |peer: &PeerDevice| peer.replication.is_some_and(|replication| replication != Replication::Off);
+    !is_cut(connection) && connection.peer_devices.iter().filter(|peer| counts(peer.volume)).all(is_told)
+}
+
 /// Whether nothing connects it before somebody says so.
 #[must_use]
 pub fn stands_alone(resource: &Resource) -> bool {
@@ -88,42 +97,53 @@ pub fn stands_alone(resource: &Resource) -> bool {
     !resource.devices.is_empty() && (resource.connections.is_empty() || resource.connections.iter().any(alone))
 }
 
-/// Whether a split brain is why it is not connected: by the guard, by what was told, or because it stands alone although the peer was
-/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these. A guard that can not be read may have been
-/// one for a split brain.
+/// Whether a split brain may be why it is not connected: a guard that can not be read may have been one for that.
 #[must_use]
 pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
-    let is_outdated = |connection: &Connection| {
-        let alone = connection.state == Some(ConnectionState::StandAlone);
-        alone && connection.peer_devices.iter().any(|peer| peer.disk == Some(DiskState::Outdated))
-    };
+    is_certainly_split(resource, guard, was_told || guard.has(Reason::Unreadable))
+}
+
+/// Whether a split brain is why it is not connected: by the guard, by what was told, or because it stands alone although the peer was
+/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these.
+#[must_use]
+pub fn is_certainly_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
     let is_cut = resource.connections.is_empty() || resource.connections.iter().any(is_cut);
-    is_cut
-        && (was_told
-            || guard.has(Reason::SplitBrain)
-            || guard.has(Reason::Unreadable)
-            || resource.connections.iter().any(is_outdated))
+    is_cut && (was_told || guard.has(Reason::SplitBrain) || stands_alone_with_outdated_peer(resource))
+}
+
+/// Whether it stands alone although the peer was outdated.
+#[must_use]
+pub fn stands_alone_with_outdated_peer(resource: &Resource) -> bool {
+    let is_alone = |connection: &Connection| connection.state == Some(ConnectionState::StandAlone);
+    resource.peer_devices().any(|(connection, peer)| is_alone(connection) && peer.disk == Some(DiskState::Outdated))
 }
 
 /// Whether both sides are proven equal: every peer connected, and every disk on both sides up to date. What a peer that is meant to have no
 /// disk lacks is not missing.
 #[must_use]
 pub fn is_equal(resource: &Resource) -> bool {
+    is_equal_to(resource, |_| true)
+}
+
+/// Whether this side and those of its peers that are meant are proven equal.
+#[must_use]
+pub fn is_equal_to(resource: &Resource, is_meant: impl Fn(&Connection) -> bool) -> bool {
     let up = Some(DiskState::UpToDate);
     let peer_is = |peer: &PeerDevice| {
         peer.is_client == Some(true) || (peer.disk == up && peer.replication == Some(Replication::Established))
     };
+    let meant = || resource.connections.iter().filter(|connection| is_meant(connection));
+    let has = |device: &Device, peer: &PeerDevice| peer.volume == device.volume && peer.is_client != Some(true);
+    let is_mirrored = |device: &Device| meant().any(|peer| peer.peer_devices.iter().any(|peer| has(device, peer)));
     !resource.devices.is_empty()
-        && !resource.connections.is_empty()
-        && resource.devices.iter().all(|device| device.disk == up)
-        && resource.connections.iter().all(|peer| !is_cut(peer) && peer.peer_devices.iter().all(peer_is))
-        && resource.devices.iter().all(|device| resource.peers_of(device.volume).any(|(_, peer)| peer.is_client != Some(true)))
+        && resource.devices.iter().all(|device| device.disk == up && is_mirrored(device))
+        && meant().all(|peer| !is_cut(peer) && peer.peer_devices.iter().all(peer_is))
 }
 
 /// Whether another node is Primary as well.
 #[must_use]
 pub fn has_two_primaries(resource: &Resource) -> bool {
-    resource.is_primary() && resource.connections.iter().any(|c| !is_cut(c) && c.peer_role == Some(Role::Primary))
+    resource.is_primary() && resource.primary_peers().next().is_some()
 }
 
 /// What there is to say, the worst first.
@@ -186,8 +206,11 @@ impl Look<'_> {
 
     fn doubt(&self) -> Option<String> {
         let (resource, name) = (self.resource, &self.resource.name);
-        if is_split(resource, self.facts.guard, self.facts.was_told) {
+        if is_certainly_split(resource, self.facts.guard, self.facts.was_told) {
             return Some(format!("{name}: split brain, not connected: ocf-san drbd report {name}"));
+        }
+        if let Some(why) = self.facts.guard.complaint(name) {
+            return Some(why);
         }
         if !self.facts.guard.is_empty() {
             return Some(format!("{name} is guarded ({}): ocf-san drbd guard clear {name}", self.facts.guard));

@@ -3,9 +3,10 @@
 
 mod attribute;
 mod checks;
+mod cleared;
 mod cold_start;
 mod demote;
-mod evidence;
+pub mod evidence;
 pub mod guard;
 pub mod handlers;
 pub mod health;
@@ -94,6 +95,10 @@ struct Helper {
 }
 
 fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
+    Ok(Box::new(build_helper(params)?))
+}
+
+fn build_helper(params: &Params) -> Result<Helper, OcfError> {
     let default = |text| Steps::parse(text).map_err(|why| OcfError::new(Code::Configured, why));
     let steps = params.get(&params::PROMOTION_SCORES)?;
     let is_default = steps == default("0 10 1000 10000")?;
@@ -102,7 +107,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
     if params.opt(&params::IGNORE_MISSING_NOTIFICATIONS)?.is_some() {
         tracing::debug!("ignore_missing_notifications: notifications are not needed");
     }
-    Ok(Box::new(Helper {
+    Ok(Helper {
         name: params.opt(&params::DRBD_RESOURCE)?.map(|name| name.0),
         config: params.get(&params::DRBDCONF)?.to_string_lossy().into_owned(),
         steps: params.opt(&params::ADJUST_MASTER_SCORE)?.filter(|_| is_default).unwrap_or(steps),
@@ -120,7 +125,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
         unfence_args: params.get(&params::UNFENCE_EXTRA_ARGS)?,
         versions: (params.get(&params::VERSION_GE)?, params.get(&params::VERSION_LT)?),
         is_lowered: Cell::new(false),
-    }))
+    })
 }
 
 impl Helper {

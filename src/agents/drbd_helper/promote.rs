@@ -7,7 +7,7 @@ use super::record::Record;
 use super::trouble::{Trouble, until};
 use super::{Helper, seen};
 use crate::kernel::drbd::Drbd;
-use crate::kernel::drbd::model::{Resource, Role};
+use crate::kernel::drbd::model::Resource;
 use crate::kernel::drbd::tools::Drbdadm;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
@@ -66,7 +66,7 @@ impl Helper {
                 "{name} has no up to date data to be promoted on: {refusal}: connect the peer"
             )));
         }
-        let is_there = || seen(drbd, name, record, cx).ok().flatten().is_some_and(|now| has_primary_peer(&now));
+        let is_there = || seen(drbd, name, record, cx).ok().flatten().is_some_and(|now| now.primary_peers().next().is_some());
         if refusal.peer_is_primary() && self.fails_early && is_there() {
             return Err(Trouble::last(format_args!("{name}: the peer is Primary: {refusal}")));
         }
@@ -81,9 +81,4 @@ impl Helper {
             }
         }
     }
-}
-
-/// Whether a connected peer is Primary.
-fn has_primary_peer(resource: &Resource) -> bool {
-    resource.connections.iter().any(|peer| !health::is_cut(peer) && peer.peer_role == Some(Role::Primary))
 }

@@ -1,7 +1,7 @@
 //! The promotion score: how good a Primary this side would be. Decides from what it is given; asks and writes nothing.
 
 use super::values::{PeerPrimary, Steps};
-use crate::kernel::drbd::model::{Connection, ConnectionState, Device, DiskState, PeerDevice, Resource, Role};
+use crate::kernel::drbd::model::{Connection, ConnectionState, Device, DiskState, PeerDevice, Resource};
 
 /// What a score depends on beside the resource.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +100,7 @@ fn is_alone(resource: &Resource, devices: &[&Device]) -> bool {
 
 /// Whether a peer that is Primary, and has all the data itself, is a reason for no score.
 fn is_kept_off(resource: &Resource, devices: &[&Device], grounds: &Grounds) -> bool {
-    let is_there = || resource.connections.iter().any(|peer| peer.peer_role == Some(Role::Primary) && is_good(peer, devices));
+    let is_there = || resource.primary_peers().any(|peer| is_good(peer, devices));
     match grounds.peer_primary {
         PeerPrimary::Keep => false,
         PeerPrimary::Remove => is_there(),

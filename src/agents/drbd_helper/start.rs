@@ -142,7 +142,7 @@ impl Helper {
             Guarding::Off => Guard::default(),
             _ => Guard::load_or_unreadable(cx.root, &resource.name),
         };
-        is_cut(resource) && health::is_split(resource, &guard, evidence::of_split_brain(cx.root, resource))
+        is_cut(resource) && health::is_split(resource, &guard, evidence::is_told(cx.root, resource))
     }
 }
 
@@ -249,7 +249,7 @@ impl Start<'_> {
         loop {
             let resource = self.now()?;
             let is_vain = self.helper.connects_late || health::stands_alone(&resource);
-            if is_vain || health::is_connected(&resource) || until.is_past() {
+            if is_vain || until.is_past() || self.helper.has_met_last_primary(self.cx, &resource) {
                 return Ok(resource);
             }
             // On DRBD 9 a look is a command.

@@ -305,6 +305,12 @@ impl Resource {
     pub fn is_primary(&self) -> bool {
         self.role == Some(Role::Primary)
     }
+
+    /// The connections to peers that are Primary; as a rule that is one at the most.
+    pub fn primary_peers(&self) -> impl Iterator<Item = &Connection> {
+        let is_primary = |c: &&Connection| c.state == Some(ConnectionState::Connected) && c.peer_role == Some(Role::Primary);
+        self.connections.iter().filter(is_primary)
+    }
 }
 
 #[cfg(test)]
@@ -319,5 +325,15 @@ mod tests {
         assert_eq!(Replication::parse("WFSyncUUID"), Some(Replication::WFSyncUUID));
         assert_eq!(ConnectionState::parse("connected"), None);
         assert!(DiskState::Outdated > DiskState::Inconsistent && DiskState::UpToDate > DiskState::Consistent);
+    }
+
+    #[test]
+    fn a_primary_peer_is_one_that_is_connected() {
+        let peer = |state, role| Connection { state: Some(state), peer_role: Some(role), ..Connection::default() };
+        let of = |connections| Resource { connections, ..Resource::default() }.primary_peers().count();
+        let primary = peer(ConnectionState::Connected, Role::Primary);
+        assert_eq!(of(vec![primary.clone(), peer(ConnectionState::Connected, Role::Secondary)]), 1);
+        assert_eq!(of(vec![primary.clone(), primary]), 2);
+        assert_eq!(of(vec![peer(ConnectionState::Connecting, Role::Primary)]), 0);
     }
 }
