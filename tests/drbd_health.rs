@@ -123,11 +123,11 @@ fn every_state_that_was_captured_has_its_code_its_score_and_its_reason() {
         // The diskless one of 8.4 stood alone: it is in a table of its own.
         if is_there(&format!("drbd84/{state}.proc-drbd")) && state != "diskless" {
             found.push(of_proc(&fixture(&format!("drbd84/{state}.proc-drbd"))));
-            found.push(r0(events2::parse(&fixture(&format!("drbd84/{state}.events2")), true).unwrap()));
+            found.push(r0(events2::parse(&fixture(&format!("drbd84/{state}.events2"))).unwrap()));
         }
         if is_there(&format!("drbd9/{state}.status.json")) {
             found.push(r0(json::parse(&fixture(&format!("drbd9/{state}.status.json"))).unwrap()));
-            found.push(r0(events2::parse(&fixture(&format!("drbd9/{state}.events2")), false).unwrap()));
+            found.push(r0(events2::parse(&fixture(&format!("drbd9/{state}.events2"))).unwrap()));
         }
         assert!(found.len() >= 2, "{state}");
         for resource in found {

@@ -118,7 +118,7 @@ impl Drbd {
             Err(why) => {
                 let args: Vec<_> = ["events2", "--now", "--statistics"].into_iter().chain(name).collect();
                 let text = tool.ok(&args, deadline)?;
-                match events2::parse(&text, false) {
+                match events2::parse(&text) {
                     Ok(all) => return Ok(all),
                     Err(_) if !has_no_json => why,
                     Err(why) => why,
