@@ -69,10 +69,16 @@ impl Finding {
     }
 }
 
-/// Whether a connection is down.
+/// Whether a connection is down, or has just come up: before the two have compared their data, it proves nothing.
 #[must_use]
 pub fn is_cut(connection: &Connection) -> bool {
-    connection.state != Some(ConnectionState::Connected)
+    !connection.is_connected()
+}
+
+/// Whether some peer is not there, nor about to be.
+#[must_use]
+pub fn lacks_peer(resource: &Resource) -> bool {
+    resource.connections.is_empty() || resource.connections.iter().any(|it| is_cut(it) && !it.is_in_handshake())
 }
 
 /// Whether some peer is connected.
@@ -165,12 +171,14 @@ impl Look<'_> {
         if resource.fails_io == Some(true) {
             return Some(format!("{name}: all I/O fails (secondary --force): drbdadm secondary {name}"));
         }
+        // What the peer has is about to be known.
+        let is_asking = resource.connections.iter().any(Connection::is_in_handshake);
         let is_out = |d: &&Device| {
             let is_lost = matches!(d.disk, Some(DiskState::Diskless | DiskState::Failed | DiskState::Detaching));
             // Of a disk that is out of date, a Primary without a peer serves what is out of date, or nothing.
             let is_old = resource.is_primary() && d.disk == Some(DiskState::Inconsistent);
             let is_meant = d.is_client == Some(true) && !resource.is_primary();
-            !is_meant && (is_lost || is_old) && !self.has_good_peer(d)
+            !is_meant && (is_lost || is_old) && !is_asking && !self.has_good_peer(d)
         };
         if let Some(device) = resource.devices.iter().find(is_out) {
             let (at, disk) = (self.name(device), word(device.disk));
@@ -252,7 +260,8 @@ impl Look<'_> {
             UpToDate | Attaching | Negotiating | DUnknown => None,
             Diskless if device.is_client == Some(true) => None,
             Diskless | Failed | Detaching => {
-                Some(format!("{at}: the disk is {}, served by the peer: mend it, drbdadm attach {name}", word(device.disk)))
+                let by = if self.has_good_peer(device) { ", served by the peer" } else { "" };
+                Some(format!("{at}: the disk is {}{by}: mend it, drbdadm attach {name}", word(device.disk)))
             }
             Inconsistent => {
                 let sync = self.resource.peers_of(device.volume).find(|(_, p)| p.replication.is_some_and(Replication::is_target));
@@ -275,7 +284,7 @@ impl Look<'_> {
     /// What is to be said of the connection. That an Unpromoted instance waits for its peer is nothing to do with it.
     fn connection(&self) -> Option<String> {
         let (resource, name) = (self.resource, &self.resource.name);
-        if resource.connections.iter().all(|connection| !is_cut(connection)) && !resource.connections.is_empty() {
+        if !lacks_peer(resource) {
             return None;
         }
         if self.facts.is_unconnected && !resource.is_primary() {
@@ -291,7 +300,7 @@ impl Look<'_> {
         if stands_alone(resource) {
             return Some(format!("{name} stands alone: drbdadm connect {name}"));
         }
-        let cut = resource.connections.iter().find(|connection| is_cut(connection))?;
+        let cut = resource.connections.iter().find(|it| is_cut(it) && !it.is_in_handshake())?;
         let peer = cut.peer.as_deref().map(|peer| format!(" {peer}")).unwrap_or_default();
         let state = cut.state.map_or("unknown", ConnectionState::word);
         resource.is_primary().then(|| format!("{name}: the peer{peer} is not connected ({state})"))

@@ -3,7 +3,7 @@
 
 use super::attribute::Writing;
 use super::health;
-use super::observe::{is_cut, meta};
+use super::observe::meta;
 use super::record::Record;
 use super::values::Reconnect;
 use super::{Helper, seen};
@@ -24,7 +24,7 @@ impl Helper {
         let was = Record::load(cx, name);
         let mut record = was.clone();
         let Some(resource) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
-        let may_connect = operation == "start" && is_cut(&resource) && (!self.connects_late || resource.is_primary());
+        let may_connect = operation == "start" && health::lacks_peer(&resource) && (!self.connects_late || resource.is_primary());
         let mut connected = Ok(false);
         if may_connect && !health::is_bare(&resource) {
             let drbdadm = self.drbdadm(cx)?;
@@ -33,7 +33,7 @@ impl Helper {
         if kind == "post" {
             let now = if matches!(connected, Ok(true)) { seen(&drbd, name, &record, cx)? } else { Some(resource) };
             if let Some(now) = now {
-                if is_cut(&now) && !now.is_primary() {
+                if health::lacks_peer(&now) && !now.is_primary() {
                     self.outdate_if_due(cx, name, cx.deadline.share(0.5));
                 }
                 self.assess(cx, &now, &mut record, Writing::Again);

@@ -153,7 +153,7 @@ pub(super) fn entry(reason: Reason, by: &str, detail: &str) -> Entry {
     Entry { reason, since: now(), by: by.to_owned(), detail: detail.to_owned() }
 }
 
-/// Whether some peer is not connected.
+/// Whether some peer is not connected, or has not been compared with.
 pub(super) fn is_cut(resource: &Resource) -> bool {
     resource.connections.is_empty() || resource.connections.iter().any(health::is_cut)
 }

@@ -114,7 +114,7 @@ impl Helper {
         deadline: Deadline,
     ) -> Result<bool, Trouble> {
         let name = &resource.name;
-        let is_wanted = |resource: &Resource| is_cut(resource) && (!drbd.is_84() || health::stands_alone(resource));
+        let is_wanted = |resource: &Resource| health::lacks_peer(resource) && (!drbd.is_84() || health::stands_alone(resource));
         if !is_wanted(resource) {
             return Ok(false);
         }

@@ -96,7 +96,7 @@ words! {
         TearDown,
         /// Waits for the peer to appear.
         Connecting,
-        /// Connected.
+        /// Connected, or about to be: see [`Connection::is_in_handshake`].
         Connected,
     }
 }
@@ -289,6 +289,20 @@ pub struct Progress {
     pub is_stalled: bool,
 }
 
+impl Connection {
+    /// Whether the peer has answered and the two have not compared their data yet: a split brain, and who is newer, shows only then.
+    #[must_use]
+    pub fn is_in_handshake(&self) -> bool {
+        self.state == Some(ConnectionState::Connected) && self.peer_devices.iter().all(|peer| peer.replication == Some(Replication::Off))
+    }
+
+    /// Whether it is connected, and the two have compared their data.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state == Some(ConnectionState::Connected) && !self.is_in_handshake()
+    }
+}
+
 impl Resource {
     /// The peer's side of a volume, over each connection.
     pub fn peers_of(&self, volume: u32) -> impl Iterator<Item = (&Connection, &PeerDevice)> {
@@ -319,5 +333,23 @@ mod tests {
         assert_eq!(Replication::parse("WFSyncUUID"), Some(Replication::WFSyncUUID));
         assert_eq!(ConnectionState::parse("connected"), None);
         assert!(DiskState::Outdated > DiskState::Inconsistent && DiskState::UpToDate > DiskState::Consistent);
+    }
+
+    #[test]
+    fn two_that_have_not_compared_their_data_are_not_connected() {
+        let of = |state, all: &[Option<Replication>]| {
+            let peer_devices = all.iter().map(|replication| PeerDevice { replication: *replication, ..PeerDevice::default() });
+            let it = Connection { state: Some(state), peer_devices: peer_devices.collect(), ..Connection::default() };
+            (it.is_in_handshake(), it.is_connected())
+        };
+        let (off, on) = (Some(Replication::Off), Some(Replication::Established));
+        for none_yet in [&[][..], &[off], &[off, off]] {
+            assert_eq!(of(ConnectionState::Connected, none_yet), (true, false));
+        }
+        // A volume that the peer does not have stays off; and what is not said is not denied.
+        for compared in [&[on][..], &[off, on], &[Some(Replication::WFBitMapT)], &[None]] {
+            assert_eq!(of(ConnectionState::Connected, compared), (false, true));
+        }
+        assert_eq!(of(ConnectionState::Connecting, &[off]), (false, false));
     }
 }
