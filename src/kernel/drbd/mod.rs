@@ -27,6 +27,7 @@ pub mod names;
 pub mod netlink;
 pub mod proc_drbd;
 pub mod resource84;
+pub mod states;
 pub mod tools;
 pub mod version;
 
