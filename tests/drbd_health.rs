@@ -145,7 +145,7 @@ fn minor(number: u32, line: &str) -> String {
     format!("{number:>2}: {line}\n    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:1 ep:1 wo:f oos:128\n")
 }
 
-type Row = (&'static str, &'static str, Beside, u8, &'static str, &'static str);
+type Row<'a> = (&'a str, &'a str, Beside, u8, &'a str, &'a str);
 
 fn holds(rows: &[Row]) {
     for (what, lines, beside, code, points, says) in rows {
@@ -157,6 +157,7 @@ fn holds(rows: &[Row]) {
     }
 }
 
+const HEALTHY: &str = "cs:Connected ro:Secondary/Secondary ds:UpToDate/UpToDate C r-----";
 const SPLIT: &str = "cs:StandAlone ro:Secondary/Unknown ds:UpToDate/Outdated   r-----";
 const ALONE: &str = "cs:StandAlone ro:Secondary/Unknown ds:UpToDate/DUnknown   r-----";
 const WAITS: &str = "cs:WFConnection ro:Secondary/Unknown ds:UpToDate/DUnknown C r-----";
@@ -171,7 +172,14 @@ fn a_side_of_a_split_brain_has_no_score_however_it_shows() {
         ("the side that waits, guarded", WAITS, guarded, 190, "-", "split brain"),
         ("without fencing, the kernel has told", ALONE, told, 190, "-", "split brain"),
         ("the side that waits, the kernel has told", WAITS, told, 190, "-", "split brain"),
-        ("not compared again yet", "cs:WFReportParams ro:Secondary/Unknown ds:UpToDate/DUnknown C r-----", told, 190, "-", "split brain"),
+        (
+            "not compared again yet",
+            "cs:WFReportParams ro:Secondary/Unknown ds:UpToDate/DUnknown C r-----",
+            told,
+            190,
+            "-",
+            "split brain",
+        ),
         ("an operator has disconnected", ALONE, NOTHING, 190, "1000", "r0 stands alone: drbdadm connect r0"),
         ("the peer is just not there", WAITS, NOTHING, 0, "1000", ""),
         (
@@ -263,7 +271,14 @@ fn the_disk_and_who_serves_instead_decide_between_degraded_and_failed() {
             "Consistent",
         ),
         ("being attached", "cs:WFConnection ro:Secondary/Unknown ds:Attaching/DUnknown C r-----", NOTHING, 0, "=", ""),
-        ("about to be compared, promoted", "cs:WFReportParams ro:Primary/Unknown ds:UpToDate/DUnknown C r-----", NOTHING, 8, "10000", ""),
+        (
+            "about to be compared, promoted",
+            "cs:WFReportParams ro:Primary/Unknown ds:UpToDate/DUnknown C r-----",
+            NOTHING,
+            8,
+            "10000",
+            "",
+        ),
         (
             "about to be compared, without a disk of its own",
             "cs:WFReportParams ro:Secondary/Unknown ds:Diskless/DUnknown C r-----",
@@ -272,7 +287,14 @@ fn the_disk_and_who_serves_instead_decide_between_degraded_and_failed() {
             "-",
             "Diskless: mend it",
         ),
-        ("about to be compared, not promoted", "cs:WFReportParams ro:Secondary/Primary ds:UpToDate/DUnknown C r-----", NOTHING, 0, "1000", ""),
+        (
+            "about to be compared, not promoted",
+            "cs:WFReportParams ro:Secondary/Primary ds:UpToDate/DUnknown C r-----",
+            NOTHING,
+            0,
+            "1000",
+            "",
+        ),
         ("being negotiated", "cs:WFReportParams ro:Secondary/Unknown ds:Negotiating/DUnknown C r-----", NOTHING, 0, "=", ""),
         ("made, and no more", "cs:Unconfigured", NOTHING, 1, "-", "neither a disk nor a connection"),
         ("paused", "cs:PausedSyncT ro:Secondary/Primary ds:Inconsistent/UpToDate C r--u--", NOTHING, 190, "10", "resume-sync r0"),
@@ -354,8 +376,43 @@ fn the_worst_volume_decides_and_is_named() {
 }
 
 #[test]
+fn a_resource_of_which_a_part_is_primary_is_neither_promoted_nor_fine() {
+    let (primary, secondary) = ("cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----", HEALTHY);
+    let cut = "cs:StandAlone ro:Primary/Unknown ds:UpToDate/Outdated   r-----";
+    let of = |volumes| Beside { volumes, ..NOTHING };
+    let guarded = Beside { guard: Some(Reason::SplitBrain), ..NOTHING };
+    let new = "cs:Connected ro:Secondary/Secondary ds:Inconsistent/UpToDate C r-----";
+    let mixed = format!("{primary}|{secondary}");
+    let says = "r0/0 is Primary and r0/1 is not: drbdadm secondary r0";
+    holds(&[
+        ("by halves", &mixed, NOTHING, 9, "10000", says),
+        ("the other half", &format!("{secondary}|{primary}"), NOTHING, 9, "10000", "r0/1 is Primary and r0/0 is not"),
+        ("as is remembered", &mixed, of(&[(0, 0), (1, 1)]), 9, "10000", says),
+        ("guarded, it is no promoted one that is to stay", &format!("{cut}|{SPLIT}"), guarded, 9, "-", says),
+        (
+            "two Primaries come first",
+            &format!("{}|{secondary}", primary.replace("/Secondary", "/Primary")),
+            NOTHING,
+            9,
+            "10000",
+            "and on the peer",
+        ),
+        (
+            "one was added, and serves nobody yet",
+            &mixed,
+            of(&[(0, 0)]),
+            191,
+            "10000",
+            "r0/1 was added and is not Primary: drbdadm primary r0",
+        ),
+        ("one is being added", &format!("{primary}|{new}"), of(&[(0, 0)]), 191, "10000", "r0/1: the disk is Inconsistent"),
+        ("all of it", &format!("{primary}|{primary}"), of(&[(0, 0)]), 8, "10000", ""),
+    ]);
+}
+
+#[test]
 fn a_volume_that_is_being_added_does_not_take_the_score_and_one_that_is_gone_is_seen() {
-    let healthy = "cs:Connected ro:Secondary/Secondary ds:UpToDate/UpToDate C r-----";
+    let healthy = HEALTHY;
     let new = "cs:Connected ro:Secondary/Secondary ds:Inconsistent/Inconsistent C r-----";
     let of = |volumes| Beside { volumes, ..NOTHING };
     let lines = format!("{healthy}|{new}");

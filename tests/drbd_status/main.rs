@@ -217,6 +217,7 @@ fn a_suspended_resource_with_two_peers_is_told_whole() {
     let device = Device {
         volume: 3,
         minor: 1_048_575,
+        role: None,
         disk: Some(DiskState::Failed),
         is_client: Some(false),
         has_quorum: Some(false),

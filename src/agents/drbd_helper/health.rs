@@ -132,6 +132,16 @@ pub fn has_two_primaries(resource: &Resource) -> bool {
     resource.is_primary() && resource.connections.iter().any(|c| !is_cut(c) && c.peer_role == Some(Role::Primary))
 }
 
+/// What there is to say of one that is Primary with some of the volumes in use: it may be written to, and does not serve. 8.4 promotes and
+/// demotes each volume by itself.
+#[must_use]
+pub fn partly_promoted(resource: &Resource, volumes: &[(u32, u32)]) -> Option<String> {
+    let other = resource.unpromoted(volumes).filter(|_| resource.is_primary())?;
+    let one = resource.devices.iter().find(|device| device.role == Some(Role::Primary))?;
+    let name = &resource.name;
+    Some(format!("{name}/{} is Primary and {name}/{} is not: drbdadm secondary {name}", one.volume, other.volume))
+}
+
 /// What there is to say, the worst first.
 #[must_use]
 pub fn finding(facts: &Facts) -> Finding {
@@ -170,6 +180,9 @@ impl Look<'_> {
         }
         if resource.fails_io == Some(true) {
             return Some(format!("{name}: all I/O fails (secondary --force): drbdadm secondary {name}"));
+        }
+        if let Some(why) = partly_promoted(resource, self.facts.volumes) {
+            return Some(why);
         }
         // What the peer has is about to be known.
         let is_asking = resource.connections.iter().any(Connection::is_in_handshake);
@@ -220,6 +233,10 @@ impl Look<'_> {
             .and_then(|device| self.disk(device))
             .or_else(|| self.connection())
             .or_else(|| resource.devices.iter().find_map(|device| self.peer(device)))
+            .or_else(|| {
+                let device = resource.unpromoted(&[]).filter(|_| resource.is_primary())?;
+                Some(format!("{} was added and is not Primary: drbdadm primary {name}", self.name(device)))
+            })
             .or_else(|| {
                 let device = resource.devices.iter().find(|d| d.is_al_suspended == Some(true))?;
                 Some(format!("{}: the activity log is suspended: drbdadm adjust {name}", self.name(device)))

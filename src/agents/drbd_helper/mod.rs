@@ -172,7 +172,11 @@ impl Agent for Helper {
         let record = Record::load(cx, name);
         Ok(match self.look(cx, &record)? {
             None => State::Stopped,
-            Some(resource) if resource.is_primary() => State::Promoted,
+            Some(resource) if resource.is_promoted(&record.volumes) => State::Promoted,
+            Some(resource) if resource.is_primary() => {
+                let why = health::partly_promoted(&resource, &record.volumes);
+                State::FailedPromoted(why.unwrap_or_else(|| format!("{name} is Primary in part: drbdadm secondary {name}")))
+            }
             Some(resource) if health::is_bare(&resource) && !self.is_lowered.get() => {
                 State::Partial(format!("{name} has neither a disk nor a connection: drbdadm adjust {name}"))
             }

@@ -8,6 +8,7 @@ use super::record::Record;
 use super::values::Reconnect;
 use super::{Helper, seen};
 use crate::kernel::drbd::Drbd;
+use crate::kernel::drbd::model::{Device, Role};
 use crate::ocf::error::OcfError;
 use crate::ocf::run::Context;
 
@@ -71,7 +72,12 @@ impl Helper {
             tracing::warn!("{name} stays unconnected, so its configuration is not taken over");
         }
         if let Some(now) = seen(&drbd, name, &record, cx)? {
-            record.volumes = now.devices.iter().map(|device| (device.volume, device.minor)).collect();
+            // One that is added to what is Primary is not that by itself, and counts from when it is.
+            let is_new = |device: &&Device| {
+                let is_other = now.is_primary() && device.role.is_some_and(|role| role != Role::Primary);
+                is_other && !was.volumes.iter().any(|(volume, _)| *volume == device.volume)
+            };
+            record.volumes = now.devices.iter().filter(|d| !is_new(d)).map(|device| (device.volume, device.minor)).collect();
             self.assess(cx, &now, &mut record, Writing::Again);
         }
         record.save(cx, name, &was);

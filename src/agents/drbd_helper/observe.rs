@@ -72,8 +72,9 @@ impl Helper {
     /// Keeps up what is remembered of the resource.
     fn remember(&self, cx: &Context, resource: &Resource, record: &mut Record) {
         let now: Vec<_> = resource.devices.iter().map(|device| (device.volume, device.minor)).collect();
-        let is_whole = resource.devices.iter().all(|device| device.disk == Some(DiskState::UpToDate));
-        // One that is being added counts from when it is up to date.
+        let is_of_one_role = resource.is_primary() == resource.is_promoted(&[]);
+        let is_whole = is_of_one_role && resource.devices.iter().all(|device| device.disk == Some(DiskState::UpToDate));
+        // One that is being added counts from when it is up to date, and in the role of the others.
         if record.volumes.is_empty() || (is_whole && now.len() >= record.volumes.len()) {
             record.volumes = now;
         }

@@ -44,7 +44,9 @@ pub fn score(resource: &Resource, grounds: &Grounds) -> Score {
         return Score::None;
     }
     // A promoted instance is not moved by what would keep another one from being promoted.
-    if !resource.is_primary() && (grounds.is_guarded || grounds.is_split || is_kept_off(resource, &devices, grounds)) {
+    if !resource.is_promoted(grounds.volumes)
+        && (grounds.is_guarded || grounds.is_split || is_kept_off(resource, &devices, grounds))
+    {
         return Score::None;
     }
     let all = |state: DiskState| devices.iter().all(|device| device.disk == Some(state));

@@ -100,6 +100,7 @@ fn device(keys: &Keys) -> Option<Device> {
     Some(Device {
         volume: keys.number("volume")?,
         minor: keys.number("minor")?,
+        role: None,
         disk: keys.text("disk").and_then(DiskState::parse),
         is_client: keys.flag("client"),
         has_quorum: keys.flag("quorum"),

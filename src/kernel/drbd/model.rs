@@ -49,7 +49,7 @@ impl fmt::Display for Suspension {
 pub struct Resource {
     /// Its name.
     pub name: String,
-    /// The role here.
+    /// The role here: on 8.4 that of its volumes, Primary if one of them is.
     pub role: Option<Role>,
     /// Whether and why I/O stands still.
     pub suspended: Suspension,
@@ -68,6 +68,8 @@ pub struct Device {
     pub volume: u32,
     /// The minor number, up to 1048575.
     pub minor: u32,
+    /// Its own role, which only 8.4 has; DRBD 9 has one for the resource.
+    pub role: Option<Role>,
     /// The local disk.
     pub disk: Option<DiskState>,
     /// Whether it is without a disk on purpose (DRBD 9).
@@ -147,7 +149,8 @@ impl Connection {
     /// Whether the peer has answered and the two have not compared their data yet: a split brain, and who is newer, shows only then.
     #[must_use]
     pub fn is_in_handshake(&self) -> bool {
-        self.state == Some(ConnectionState::Connected) && self.peer_devices.iter().all(|peer| peer.replication == Some(Replication::Off))
+        self.state == Some(ConnectionState::Connected)
+            && self.peer_devices.iter().all(|peer| peer.replication == Some(Replication::Off))
     }
 
     /// Whether it is connected, and the two have compared their data.
@@ -168,16 +171,45 @@ impl Resource {
         self.connections.iter().flat_map(|c| c.peer_devices.iter().map(move |p| (c, p)))
     }
 
-    /// Whether it is Primary here.
+    /// Whether it, or any volume of it, is Primary here: it may be written to.
     #[must_use]
     pub fn is_primary(&self) -> bool {
         self.role == Some(Role::Primary)
+    }
+
+    /// Whether it is Primary here with all the volumes in use, which are all of them where `in_use` names none.
+    #[must_use]
+    pub fn is_promoted(&self, in_use: &[(u32, u32)]) -> bool {
+        self.is_primary() && self.unpromoted(in_use).is_none()
+    }
+
+    /// The first volume in use that is not Primary by itself.
+    #[must_use]
+    pub fn unpromoted(&self, in_use: &[(u32, u32)]) -> Option<&Device> {
+        let counts = |device: &Device| in_use.is_empty() || in_use.iter().any(|(volume, _)| *volume == device.volume);
+        self.devices.iter().find(|device| device.role.is_some_and(|role| role != Role::Primary) && counts(device))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_resource_is_promoted_when_all_volumes_in_use_are_primary_and_primary_when_one_is() {
+        let of = |role, roles: &[Option<Role>]| {
+            let devices = (0..).zip(roles).map(|(volume, role)| Device { volume, role: *role, ..Device::default() });
+            Resource { role: Some(role), devices: devices.collect(), ..Resource::default() }
+        };
+        let (primary, secondary) = (Some(Role::Primary), Some(Role::Secondary));
+        assert!(of(Role::Primary, &[None, None]).is_promoted(&[]), "DRBD 9");
+        assert!(!of(Role::Secondary, &[None]).is_promoted(&[]));
+        assert!(of(Role::Primary, &[primary, primary]).is_promoted(&[]));
+        let partly = of(Role::Primary, &[primary, secondary]);
+        assert!(partly.is_primary() && !partly.is_promoted(&[]) && !partly.is_promoted(&[(0, 0), (1, 1)]));
+        assert!(partly.is_promoted(&[(0, 0)]), "the other is being added");
+        assert!(!partly.is_promoted(&[(1, 1)]));
+    }
 
     #[test]
     fn two_that_have_not_compared_their_data_are_not_connected() {
