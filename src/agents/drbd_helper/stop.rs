@@ -30,6 +30,7 @@ impl Helper {
             self.remember_at_last(cx, resource, &mut record);
         }
         until(cx.deadline, || down_once(cx, name, before.as_ref()))?;
+        self.is_down.set(true);
         if before.as_ref().is_none_or(is_cut) {
             self.outdate_if_due(cx, name, cx.deadline.share(0.5));
         }

@@ -16,6 +16,7 @@ use super::error::{KernelError, Result};
 use super::exec::Tool;
 use crate::deadline::Deadline;
 
+pub mod absence;
 pub mod config;
 pub mod events2;
 pub mod generation;
