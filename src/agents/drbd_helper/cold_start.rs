@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::Helper;
 use super::evidence;
 use super::guard::{Guard, Reason};
-use super::health;
 use super::last_primary::{LastPeer, LastPrimary, Who, this_node};
 use super::observe::entry;
+use super::peering;
 use super::record::{self, Record};
 use super::values::Guarding;
 use crate::kernel::drbd::model::Resource;
@@ -34,7 +34,7 @@ impl Helper {
     /// Whether there is nobody left to wait for: who was Primary last is there, or anybody where that was no peer.
     pub(super) fn has_met_last_primary(&self, cx: &Context, resource: &Resource) -> bool {
         let last = if self.guarding == Guarding::Off { None } else { LastPeer::load(cx.root, &resource.name) };
-        last.map_or_else(|| health::is_connected(resource), |last| last.is_met(resource))
+        last.map_or_else(|| peering::is_connected(resource), |last| last.is_met(resource))
     }
 
     /// Refuses a promotion that may bring back older or diverged data.
@@ -47,7 +47,7 @@ impl Helper {
         }
         let name = &resource.name;
         let guard = self.standing_guard(cx, name, record);
-        let reason = if health::is_certainly_split(resource, &guard, evidence::is_told(cx.root, resource)) {
+        let reason = if peering::is_certainly_split(resource, &guard, evidence::is_told(cx.root, resource)) {
             Some(format!("{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"))
         } else if let Some(why) = guard.complaint(name) {
             Some(why)

@@ -4,9 +4,9 @@ use std::iter;
 
 use super::cleared;
 use super::guard::{Guard, Reason};
-use super::health;
 use super::marker::{self, MARKERS};
 use super::observe::is_cut;
+use super::peering;
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::kernel_log::split_brain_in_kernel_log;
 use crate::kernel::drbd::model::Resource;
@@ -24,7 +24,7 @@ pub fn of_split_brain(root: &Root, resource: &str, state: Option<&Resource>) -> 
         Err(e) => found.push(format!("a guard that can not be understood: {e}")),
     }
     found.extend(told(root, resource, state));
-    if state.is_some_and(health::stands_alone_with_outdated_peer) {
+    if state.is_some_and(peering::stands_alone_with_outdated_peer) {
         found.push("StandAlone with an outdated peer".to_owned());
     }
     found

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::guard::records_of;
-use super::health;
+use super::peering;
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::model::{Connection, Resource};
 use crate::kernel::error::{KernelError, Result};
@@ -124,13 +124,13 @@ impl LastPeer {
     /// Whether it is connected, and both sides have told each other about their data.
     #[must_use]
     pub fn is_met(&self, resource: &Resource) -> bool {
-        resource.connections.iter().any(|connection| self.is(connection) && health::has_met(resource, connection))
+        resource.connections.iter().any(|connection| self.is(connection) && peering::has_met(resource, connection))
     }
 
     /// Whether this side is proven to have the same data. Where there is no telling which peer it is, that takes all of them.
     #[must_use]
     pub fn is_equal(&self, resource: &Resource) -> bool {
-        health::is_equal(resource) || (self.node.is_some() && health::is_equal_to(resource, |connection| self.is(connection)))
+        peering::is_equal(resource) || (self.node.is_some() && peering::is_equal_to(resource, |connection| self.is(connection)))
     }
 }
 

@@ -11,11 +11,13 @@ pub mod guard;
 pub mod handlers;
 pub mod health;
 pub mod last_primary;
+mod look;
 pub mod marker;
 mod notify;
 mod observe;
 mod overflow;
 mod params;
+pub mod peering;
 mod promote;
 mod record;
 pub mod score;
@@ -29,10 +31,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use self::attribute::Writing;
+use self::look::seen;
 use self::record::Record;
 use self::values::{Frozen, Guarding, ModuleVersion, PeerPrimary, Reconnect, Steps};
-use crate::kernel::drbd::Drbd;
-use crate::kernel::drbd::model::Resource;
 use crate::kernel::drbd::tools::Refusal;
 use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
@@ -92,6 +93,8 @@ struct Helper {
     versions: (ModuleVersion, ModuleVersion),
     /// Whether this call has demoted it: what is then left without a disk and a connection is as demoted as can be.
     is_lowered: Cell<bool>,
+    /// Whether this call has taken it down, as whoever did it has said.
+    is_down: Cell<bool>,
 }
 
 fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
@@ -125,6 +128,7 @@ fn build_helper(params: &Params) -> Result<Helper, OcfError> {
         unfence_args: params.get(&params::UNFENCE_EXTRA_ARGS)?,
         versions: (params.get(&params::VERSION_GE)?, params.get(&params::VERSION_LT)?),
         is_lowered: Cell::new(false),
+        is_down: Cell::new(false),
     })
 }
 
@@ -132,25 +136,6 @@ impl Helper {
     fn name(&self) -> Result<&str, OcfError> {
         self.name.as_deref().ok_or_else(|| OcfError::new(Code::Configured, UNNAMED))
     }
-
-    /// What the kernel has of it; `None` when that is certainly nothing. Loads no module.
-    fn look(&self, cx: &Context, record: &Record) -> Result<Option<Resource>, OcfError> {
-        let name = self.name()?;
-        let Some(drbd) = Drbd::open(cx.root)? else { return Ok(None) };
-        seen(&drbd, name, record, cx)
-    }
-}
-
-/// What the kernel has of this resource.
-fn seen(drbd: &Drbd, name: &str, record: &Record, cx: &Context) -> Result<Option<Resource>, OcfError> {
-    if !drbd.is_84() && !drbd.version().is_9() {
-        let why = format_args!("the module drbd is {}: only 8.4 and 9 are supported", drbd.version());
-        return Err(OcfError::new(Code::Installed, why));
-    }
-    drbd.resource(name, &record.volumes, cx.deadline).map_err(|e| {
-        // DRBD 9 is asked by drbdsetup.
-        if e.is_not_found() { OcfError::new(Code::Installed, format_args!("{e} (package drbd-utils)")) } else { e.into() }
-    })
 }
 
 impl Agent for Helper {
@@ -158,7 +143,7 @@ impl Agent for Helper {
         let name = self.name()?;
         let was = Record::load(cx, name);
         let mut record = was.clone();
-        let Some(resource) = self.look(cx, &record)? else {
+        let Some(resource) = self.look(cx, &record).map_err(|e| look::untold(cx, name, e))? else {
             if !cx.env.is_probe() {
                 observe::is_gone(cx, &mut record);
                 record.save(cx, name, &was);
@@ -177,7 +162,11 @@ impl Agent for Helper {
         let record = Record::load(cx, name);
         Ok(match self.look(cx, &record)? {
             None => State::Stopped,
-            Some(resource) if resource.is_primary() => State::Promoted,
+            Some(resource) if resource.is_promoted(&record.volumes) => State::Promoted,
+            Some(resource) if resource.is_primary() => {
+                let why = health::partly_promoted(&resource, &record.volumes);
+                State::FailedPromoted(why.unwrap_or_else(|| format!("{name} is Primary in part: drbdadm secondary {name}")))
+            }
             Some(resource) if health::is_bare(&resource) && !self.is_lowered.get() => {
                 State::Partial(format!("{name} has neither a disk nor a connection: drbdadm adjust {name}"))
             }

@@ -8,6 +8,7 @@ use super::evidence;
 use super::guard::{Entry, Guard, Reason};
 use super::health::{self, Facts};
 use super::last_primary::{LastPeer, LastPrimary, Who, now};
+use super::peering;
 use super::record::{self, Record, Written};
 use super::score::{self, Grounds, Score};
 use super::values::{Guarding, PeerPrimary};
@@ -58,7 +59,7 @@ impl Helper {
         let grounds = Grounds {
             steps: self.steps,
             is_guarded: is_heeded && !facts.guard.is_empty(),
-            is_split: is_heeded && health::is_split(resource, facts.guard, facts.was_told),
+            is_split: is_heeded && peering::is_split(resource, facts.guard, facts.was_told),
             peer_primary: self.peer_primary,
             primary_is_expected: Some(record.primary_is_expected),
             volumes: facts.volumes,
@@ -69,18 +70,19 @@ impl Helper {
     /// Keeps up what is remembered of the resource.
     fn remember(&self, cx: &Context, resource: &Resource, record: &mut Record) {
         let now: Vec<_> = resource.devices.iter().map(|device| (device.volume, device.minor)).collect();
-        let is_whole = resource.devices.iter().all(|device| device.disk == Some(DiskState::UpToDate));
-        // One that is being added counts from when it is up to date.
+        let is_of_one_role = resource.is_primary() == resource.is_promoted(&[]);
+        let is_whole = is_of_one_role && resource.devices.iter().all(|device| device.disk == Some(DiskState::UpToDate));
+        // One that is being added counts from when it is up to date, and in the role of the others.
         if record.volumes.is_empty() || (is_whole && now.len() >= record.volumes.len()) {
             record.volumes = now;
         }
         record.frozen_since = if resource.suspended.is_any() { record.frozen_since.or(Some(record::now())) } else { None };
-        if !health::is_connected(resource) || self.guarding == Guarding::Off {
+        if !peering::is_connected(resource) || self.guarding == Guarding::Off {
             return;
         }
         remember_primary(cx, resource, record);
         if !record.was_connected {
-            let has_met = || resource.connections.iter().any(|peer| health::has_met(resource, peer));
+            let has_met = || resource.connections.iter().any(|peer| peering::has_met(resource, peer));
             record.was_connected = LastPeer::load(cx.root, &resource.name).map_or_else(has_met, |last| last.is_met(resource));
         }
     }
@@ -98,10 +100,10 @@ impl Helper {
             }
         }
         let mut found = Vec::new();
-        if is_told && health::is_split(resource, &guard, true) && !guard.has(Reason::SplitBrain) {
+        if is_told && peering::is_split(resource, &guard, true) && !guard.has(Reason::SplitBrain) {
             found.push(entry(Reason::SplitBrain, "monitor", "the kernel or its handler has told of it"));
         }
-        if health::has_two_primaries(resource) && may_be_two(cx) == Some(false) && !guard.has(Reason::TwoPrimaries) {
+        if peering::has_two_primaries(resource) && may_be_two(cx) == Some(false) && !guard.has(Reason::TwoPrimaries) {
             found.push(entry(Reason::TwoPrimaries, "monitor", "Primary here and on the peer"));
         }
         for new in found {
@@ -119,7 +121,7 @@ impl Helper {
 /// Clears what ends by itself: a split brain when all are equal, older data when this side has those of the peer that was Primary last.
 fn end_what_is_over(cx: &Context, resource: &Resource, guard: &mut Guard) {
     let name = &resource.name;
-    let is_equal = health::is_equal(resource);
+    let is_equal = peering::is_equal(resource);
     let has_newest = || LastPeer::load_any(cx.root, name).is_some_and(|last| last.is_equal(resource));
     let has_newest = is_equal || (guard.has(Reason::OlderData) && has_newest());
     let is_over = |reason| match reason {
@@ -155,7 +157,7 @@ pub(super) fn remember_primary(cx: &Context, resource: &Resource, record: &mut R
     let is_noted = match primary {
         Some(_) => save(LastPrimary::now(Who::Peer, node.clone(), "seen")),
         None => match LastPeer::load(cx.root, &resource.name) {
-            None => health::is_equal(resource),
+            None => peering::is_equal(resource),
             Some(last) if last.is_equal(resource) => save(LastPrimary::now(Who::Nobody, last.node, "demoted")),
             // Until the disks are equal, what the peer has as the last Primary counts.
             Some(_) => false,
@@ -180,9 +182,9 @@ pub(super) fn entry(reason: Reason, by: &str, detail: &str) -> Entry {
     Entry { reason, since: now(), by: by.to_owned(), detail: detail.to_owned() }
 }
 
-/// Whether some peer is not connected.
+/// Whether some peer is not connected, or has not been compared with.
 pub(super) fn is_cut(resource: &Resource) -> bool {
-    resource.connections.is_empty() || resource.connections.iter().any(health::is_cut)
+    resource.connections.is_empty() || resource.connections.iter().any(peering::is_cut)
 }
 
 /// Whether Pacemaker has more than one instance promoted; `None` without Pacemaker.

@@ -2,7 +2,7 @@
 
 use super::attribute::Writing;
 use super::demote::lower_once;
-use super::health;
+use super::peering;
 use super::record::Record;
 use super::trouble::{Trouble, until};
 use super::{Helper, seen};
@@ -25,7 +25,7 @@ impl Helper {
         let mut record = was.clone();
         let not_there = || OcfError::new(Code::Generic, format_args!("{name} is not there: drbdadm up {name}"));
         let resource = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
-        if health::is_connected(&resource) {
+        if peering::is_connected(&resource) {
             self.assess(cx, &resource, &mut record, Writing::IfLost);
         }
         self.check_guard(cx, &resource, &record)?;
@@ -75,7 +75,7 @@ impl Helper {
 
     /// What a start was told to leave unconnected.
     fn connect_late(&self, cx: &Context, drbd: &Drbd, drbdadm: &Drbdadm, now: &Resource) {
-        if self.connects_late && health::stands_alone(now) {
+        if self.connects_late && peering::stands_alone(now) {
             if let Err(e) = self.connect(cx, drbd, drbdadm, now, cx.deadline.share(0.5)) {
                 tracing::warn!("{}", e.error);
             }
