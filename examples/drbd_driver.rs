@@ -27,7 +27,7 @@ fn main() -> Result<()> {
         ["generation", minor] => println!("{:x?}", generation::of_minor(&root, minor.parse()?, deadline)?),
         ["split", name, minors @ ..] => {
             let minors: Vec<_> = minors.iter().map(|minor| minor.parse()).collect::<std::result::Result<_, _>>()?;
-            println!("{}", kernel_log::split_brain_in_kernel_log(&root, name, &minors)?);
+            println!("{}", kernel_log::split_brain_in_kernel_log(&root, name, &minors, None)?);
         }
         _ => bail!("see the head of examples/drbd_driver.rs"),
     }

@@ -16,6 +16,14 @@ miss() { # NAME WHY
 
 # Runs a command; its output is shown only when it fails.
 check() { # NAME SECONDS COMMAND...
+    local why
+    first_try "$@" && return
+    miss "$1" "$why"
+    return 1
+}
+
+# The same, but that it fails is not counted yet: sets $why.
+first_try() { # NAME SECONDS COMMAND...
     local name=$1 limit=$2 since=$SECONDS log=$logs/check code
     shift 2
     say "running  $name"
@@ -27,7 +35,7 @@ check() { # NAME SECONDS COMMAND...
     fi
     tail -n 60 "$log"
     [ "$code" != 124 ] || say "no end within $limit s"
-    miss "$name" "exit code $code after $((SECONDS - since)) s"
+    why="exit code $code after $((SECONDS - since)) s"
     return 1
 }
 

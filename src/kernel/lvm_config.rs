@@ -267,8 +267,11 @@ local {
         use std::time::Duration;
         let (root, soon) = (Root::host(), || Deadline::after(Duration::from_secs(30)));
         let lvm = Tool::find(&root, "lvm").unwrap();
-        // What an earlier test left on it is a signature that pvcreate respects.
-        Tool::find(&root, "wipefs").unwrap().ok(&["--all", "--force", "/dev/vdb"], soon()).unwrap();
+        // What an earlier test left on it is a signature that pvcreate respects, and some are none that wipefs knows.
+        let mut disk = std::fs::OpenOptions::new().write(true).open("/dev/vdb").unwrap();
+        std::io::Write::write_all(&mut disk, &vec![0; 1 << 20]).unwrap();
+        disk.sync_all().unwrap();
+        drop(disk);
         lvm.ok(&["pvcreate", "-ffy", "/dev/vdb"], soon()).unwrap();
         let disk = BlockDevice::of(&root, "/dev/vdb").unwrap().nodes(&root).unwrap();
         let mut wrong = Vec::new();

@@ -112,20 +112,20 @@ fn lines(table: &str) -> impl Iterator<Item = (&str, &str)> {
 fn every_state_of_8_4_is_told_alike_by_proc_and_by_the_tools() {
     for (state, line) in lines(V84) {
         let proc_drbd = by_proc(&fixture(&format!("drbd84/{state}.proc-drbd"))).unwrap();
-        let mut text = events2::parse(&fixture(&format!("drbd84/{state}.events2")), true).unwrap();
+        let mut text = events2::parse(&fixture(&format!("drbd84/{state}.events2"))).unwrap();
         hold(line, &[proc_drbd, text.remove(0)]);
         assert!(text.is_empty());
     }
     assert_eq!(states("drbd84", ".events2").len(), lines(V84).count() + 1, "and unconfigured");
     assert_eq!(by_proc(&fixture("drbd84/unconfigured.proc-drbd")), None);
-    assert_eq!(events2::parse(&fixture("drbd84/unconfigured.events2"), true).unwrap(), []);
+    assert_eq!(events2::parse(&fixture("drbd84/unconfigured.events2")).unwrap(), []);
 }
 
 #[test]
 fn every_state_of_9_is_told_alike_by_json_and_by_text() {
     for (state, line) in lines(V9) {
         let mut json = json::parse(&fixture(&format!("drbd9/{state}.status.json"))).unwrap();
-        let mut text = events2::parse(&fixture(&format!("drbd9/{state}.events2")), false).unwrap();
+        let mut text = events2::parse(&fixture(&format!("drbd9/{state}.events2"))).unwrap();
         assert_eq!((json.len(), text.len()), (1, 1));
         let (json, text) = (json.remove(0), text.remove(0));
         hold(line, &[json.clone(), text.clone()]);
@@ -141,7 +141,7 @@ fn every_state_of_9_is_told_alike_by_json_and_by_text() {
     }
     assert_eq!(states("drbd9", ".status.json").len(), lines(V9).count() + 1, "and down");
     assert_eq!(json::parse(&fixture("drbd9/down.status.json")).unwrap(), []);
-    assert_eq!(events2::parse(&fixture("drbd9/down.events2"), false).unwrap(), []);
+    assert_eq!(events2::parse(&fixture("drbd9/down.events2")).unwrap(), []);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_resync_is_told_with_its_speed_and_end() {
     assert_eq!(progress(&by_proc(&fixture("drbd84/synctarget.proc-drbd")).unwrap()), told(273, 16, 2008));
     let json = json::parse(&fixture("drbd9/syncsource.status.json")).unwrap();
     assert_eq!(progress(&json[0]), told(175, 17, 2938));
-    let text = events2::parse(&fixture("drbd9/synctarget.events2"), false).unwrap();
+    let text = events2::parse(&fixture("drbd9/synctarget.events2")).unwrap();
     assert_eq!(progress(&text[0]), told(216, 17, 2897));
 }
 
@@ -217,6 +217,7 @@ fn a_suspended_resource_with_two_peers_is_told_whole() {
     let device = Device {
         volume: 3,
         minor: 1_048_575,
+        role: None,
         disk: Some(DiskState::Failed),
         is_client: Some(false),
         has_quorum: Some(false),
@@ -236,7 +237,7 @@ fn a_suspended_resource_with_two_peers_is_told_whole() {
         is_congested: Some(true),
         peer_devices: vec![peer],
     };
-    let r = events2::parse(text, false).unwrap().remove(0);
+    let r = events2::parse(text).unwrap().remove(0);
     assert_eq!((r.devices, r.connections), (vec![device], vec![connection]));
     assert!(r.suspended.quorum && r.suspended.to_string() == "quorum" && r.fails_io == Some(true));
 }

@@ -48,7 +48,7 @@ fn a_proc_file_that_is_cut_anywhere_is_an_error_or_a_shorter_list() {
 fn what_drbdsetup_says_is_an_error_wherever_it_is_cut() {
     let text = fixture("drbd9/synctarget.events2");
     for cut in 0..text.trim_end().len() {
-        assert!(events2::parse(&text[..cut], false).is_err(), "{cut}");
+        assert!(events2::parse(&text[..cut]).is_err(), "{cut}");
     }
     let text = fixture("drbd9/synctarget.status.json");
     for cut in 0..text.trim_end().len() {
@@ -83,7 +83,7 @@ fn rubbish_is_no_resource_and_no_absence() {
         let text: String = (0..chance.below(30)).map(|_| chance.one(&words)).collect();
         let _ = proc_drbd::parse(&text);
         let is_ended = text.lines().any(|line| line.split_whitespace().eq(["exists", "-"]));
-        assert!(is_ended || events2::parse(&text, chance.below(2) == 0).is_err(), "{text:?}");
+        assert!(is_ended || events2::parse(&text).is_err(), "{text:?}");
         let is_list = text.split_whitespace().eq(["[", "]"]) || text.split_whitespace().eq(["[]"]);
         assert!(is_list || json::parse(&text).is_err(), "{text:?}");
     }

@@ -8,11 +8,13 @@
 #![expect(clippy::print_stderr, reason = "a test that fails says what the machine looked like")]
 #![expect(clippy::disallowed_methods, reason = "runs the agent and the programs it is compared with")]
 
-mod answer;
 mod call;
 mod disks;
-mod shell;
+#[path = "../vm_agent/mod.rs"]
+mod vm_agent;
 mod world;
 
 mod both;
 mod ours;
+
+use vm_agent::shell;

@@ -10,14 +10,14 @@
 #![expect(clippy::print_stderr, reason = "a test that fails says what the machine looked like")]
 #![expect(clippy::disallowed_methods, reason = "runs the agent and the programs it is compared with")]
 
-#[path = "../vm_clvm/answer.rs"]
-mod answer;
 mod call;
 mod kernel;
-#[path = "../vm_clvm/shell.rs"]
-mod shell;
 mod slices;
+#[path = "../vm_agent/mod.rs"]
+mod vm_agent;
 mod world;
 
 mod both;
 mod ours;
+
+use vm_agent::shell;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::unistd::Pid;
 
-use super::record::{Record, Written, now, since};
+use super::record::{Kept, Record, Written, now, since};
 use super::score::Score;
 use crate::kernel::exec::Tool;
 use crate::kernel::identity::Identity;
@@ -65,29 +65,48 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
     let args: Vec<&str> = ["--promotion", "--lifetime", "reboot", "--quiet"].into_iter().chain(what).collect();
     match tool.ok(&args, cx.deadline.share(0.5).within(PATIENCE)) {
         Ok(_) => {
-            if record.score.as_ref().is_none_or(|last| last.value != value) {
+            if record.score.as_ref().is_none_or(|last| last.value != value || last.kept == Kept::Unsure) {
                 tracing::info!("promotion score: {}", text.as_deref().unwrap_or("none"));
             }
-            record.score = Some(Written { value, at: now(), keeper: keeper(cx) });
+            record.score = Some(Written { value, at: now(), kept: keeper(cx) });
         }
         Err(e) => {
             tracing::warn!("the promotion score was not written: {e}");
-            // Nobody knows what came of it: it is written again, for its keeper is none, and taken away by a stop.
-            record.score = Some(Written { value: value.or(Some(0)), at: now(), keeper: Some((0, 0)) });
+            record.score = Some(Written { value, at: now(), kept: Kept::Unsure });
         }
     }
 }
 
 /// Whether what was written last is this, and whoever keeps it is still the same.
 fn is_kept(last: &Written, value: Option<u32>) -> bool {
-    let is_same = |(pid, start): (i32, u64)| Identity::of(Pid::from_raw(pid)).is_ok_and(|it| it.start == start);
-    last.value == value && since(last.at) < BELIEVED && last.keeper.is_none_or(is_same)
+    let is_same = match last.kept {
+        Kept::Unsure => false,
+        Kept::Somewhere => true,
+        Kept::By(pid, start) => Identity::of(Pid::from_raw(pid)).is_ok_and(|it| it.start == start),
+    };
+    is_same && last.value == value && since(last.at) < BELIEVED
 }
 
 /// Who keeps the attributes on this node. A walk over all processes: only after something was written.
-fn keeper(cx: &Context) -> Option<(i32, u64)> {
-    let pids = cx.root.dir("/proc").dirs().ok()?;
+fn keeper(cx: &Context) -> Kept {
+    let pids = cx.root.dir("/proc").dirs().unwrap_or_default();
     let tasks = pids.iter().filter_map(|pid| Task::read(cx.root, pid.parse().ok()?).ok().flatten());
-    let found = tasks.into_iter().find(|task| KEEPERS.contains(&task.comm.as_str()))?;
-    Some((i32::try_from(found.pid).ok()?, found.start_time))
+    let found = tasks.into_iter().find(|task| KEEPERS.contains(&task.comm.as_str()));
+    let by = found.and_then(|task| Some(Kept::By(i32::try_from(task.pid).ok()?, task.start_time)));
+    by.unwrap_or(Kept::Somewhere)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_written_again_when_it_may_be_lost() {
+        let me = Identity::of_self().unwrap();
+        let written = |kept| Written { value: Some(10), at: now(), kept };
+        assert!(is_kept(&written(Kept::Somewhere), Some(10)) && is_kept(&written(Kept::By(me.pid, me.start)), Some(10)));
+        assert!(!is_kept(&written(Kept::Unsure), Some(10)), "writing it failed");
+        assert!(!is_kept(&written(Kept::By(me.pid, me.start + 1)), Some(10)), "whoever kept it is gone");
+        assert!(!is_kept(&written(Kept::Somewhere), None));
+    }
 }

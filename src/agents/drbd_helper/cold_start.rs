@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::Helper;
 use super::evidence;
 use super::guard::{Guard, Reason};
-use super::health;
-use super::last_primary::{LastPrimary, Who, this_node};
-use super::observe::{entry, is_cut};
+use super::last_primary::{LastPeer, LastPrimary, Who, this_node};
+use super::observe::entry;
+use super::peering;
 use super::record::{self, Record};
 use super::values::Guarding;
 use crate::kernel::drbd::model::Resource;
@@ -15,20 +15,26 @@ use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
 impl Helper {
-    /// After a start: if the peer was Primary last and has not been seen since, this side may hold older data.
+    /// After a start: if a peer was Primary last and has not been met since, this side may hold older data.
     pub(super) fn guard_older_data(&self, cx: &Context, resource: &Resource, record: &Record) {
-        if self.guarding == Guarding::Off || record.was_connected || health::is_connected(resource) || resource.is_primary() {
+        if self.guarding == Guarding::Off || record.was_connected || resource.is_primary() {
             return;
         }
         let name = &resource.name;
-        let Some(last) = LastPrimary::load(cx.root, name).filter(|last| last.who == Who::Peer) else { return };
-        let who = last.node.unwrap_or_else(|| "the peer".to_owned());
-        let detail = format!("{who} was Primary at {}", last.at);
-        match Guard::add(cx.root, name, entry(Reason::OlderData, "start", &detail)) {
-            Ok(true) => tracing::warn!("{name}: {detail} and has not been seen since: no promotion before it is"),
+        let Some(last) = LastPeer::load(cx.root, name).filter(|last| !last.is_met(resource)) else { return };
+        match Guard::add(cx.root, name, entry(Reason::OlderData, "start", &last.detail)) {
+            Ok(true) => {
+                tracing::warn!("{name}: {}, and that peer has not been connected since: no promotion before it is", last.detail);
+            }
             Ok(false) => {}
-            Err(e) => tracing::error!("{e}"),
+            Err(e) => tracing::error!("{name} is guarded ({}) until the next boot only: {e}", Reason::OlderData),
         }
+    }
+
+    /// Whether there is nobody left to wait for: who was Primary last is there, or anybody where that was no peer.
+    pub(super) fn has_met_last_primary(&self, cx: &Context, resource: &Resource) -> bool {
+        let last = if self.guarding == Guarding::Off { None } else { LastPeer::load(cx.root, &resource.name) };
+        last.map_or_else(|| peering::is_connected(resource), |last| last.is_met(resource))
     }
 
     /// Refuses a promotion that may bring back older or diverged data.
@@ -40,15 +46,13 @@ impl Helper {
             return Ok(());
         }
         let name = &resource.name;
-        self.end_waiting(cx, name, record);
-        let is_told = is_cut(resource) && evidence::of_split_brain(cx.root, resource);
-        let reason = match Guard::load(cx.root, name) {
-            Err(e) => Some(format!("{name}: the guard can not be read, so no promotion: {e}")),
-            Ok(guard) if health::is_split(resource, &guard, is_told) => Some(format!(
-                "{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"
-            )),
-            Ok(guard) if !guard.is_empty() => Some(format!("{name} is guarded ({guard}): ocf-san drbd guard clear {name}")),
-            Ok(_) => None,
+        let guard = self.standing_guard(cx, name, record);
+        let reason = if peering::is_certainly_split(resource, &guard, evidence::is_told(cx.root, resource)) {
+            Some(format!("{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"))
+        } else if let Some(why) = guard.complaint(name) {
+            Some(why)
+        } else {
+            (!guard.is_empty()).then(|| format!("{name} is guarded ({guard}): ocf-san drbd guard clear {name}"))
         };
         match (reason, self.guarding) {
             (Some(reason), Guarding::Enforce) => Err(OcfError::new(Code::Generic, reason)),
@@ -60,20 +64,22 @@ impl Helper {
         }
     }
 
-    /// Older data is waited for no longer than was asked for.
-    pub(super) fn end_waiting(&self, cx: &Context, name: &str, record: &Record) {
+    /// The guard as it stands: newer data is waited for no longer than was asked for.
+    pub(super) fn standing_guard(&self, cx: &Context, name: &str, record: &Record) -> Guard {
+        let mut guard = Guard::load_or_unreadable(cx.root, name);
         let is_over =
             self.cold_start_wait > Duration::ZERO && record.is_started && record::since(record.started) >= self.cold_start_wait;
-        if !is_over {
-            return;
+        if !is_over || !guard.has(Reason::OlderData) {
+            return guard;
         }
         match Guard::clear(cx.root, name, |reason| reason == Reason::OlderData) {
-            Ok(true) => {
+            Ok(_) => {
                 tracing::warn!("{name}: the peer was Primary last and has not come within cold_start_wait: promoted without it");
+                guard.entries.retain(|entry| entry.reason != Reason::OlderData);
             }
-            Ok(false) => {}
             Err(e) => tracing::warn!("{e}"),
         }
+        guard
     }
 
     /// This node is, or was, Primary.
@@ -81,5 +87,200 @@ impl Helper {
         if self.guarding != Guarding::Off {
             LastPrimary::now(Who::Here, this_node(cx.root), event).note(cx.root, &resource.name);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::drbd_helper::attribute::Writing;
+    use crate::agents::drbd_helper::{DRBD_HELPER, build_helper};
+    use crate::deadline::Deadline;
+    use crate::kernel::attr::Root;
+    use crate::kernel::drbd::model::{Connection, ConnectionState, Device, DiskState, PeerDevice, Replication, Role};
+    use crate::ocf::env::{Env, Params};
+
+    /// A node without DRBD, below a directory, that is shown states of r0.
+    struct Node {
+        keep: tempfile::TempDir,
+        record: Record,
+    }
+
+    impl Node {
+        fn new() -> Self {
+            Self { keep: tempfile::tempdir().unwrap(), record: Record::default() }
+        }
+
+        fn root(&self) -> Root {
+            Root::fake(self.keep.path())
+        }
+
+        fn with<T>(&mut self, wait: &str, act: impl FnOnce(&Helper, &Context, &mut Record) -> T) -> T {
+            let vars = [("OCF_RESKEY_drbd_resource", "r0"), ("OCF_RESKEY_cold_start_wait", wait)];
+            let env: Env = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+            let helper = build_helper(&Params::check(&env, DRBD_HELPER.params).unwrap()).unwrap();
+            let deadline = Deadline::after(std::time::Duration::from_secs(20));
+            let root = self.root();
+            act(&helper, &Context { root: &root, env: &env, deadline, progress: &|_| () }, &mut self.record)
+        }
+
+        /// As a start ends.
+        fn start(&mut self, seen: &Resource) {
+            self.record = Record { is_started: true, started: record::now(), ..Record::default() };
+            self.with("0", |helper, cx, record| helper.guard_older_data(cx, seen, record));
+            self.monitor(seen);
+        }
+
+        fn monitor(&mut self, seen: &Resource) {
+            self.with("0", |helper, cx, record| helper.assess(cx, seen, record, Writing::IfLost));
+        }
+
+        fn may_be_promoted(&mut self, seen: &Resource) -> Result<(), OcfError> {
+            self.with("0", |helper, cx, record| helper.check_guard(cx, seen, record))
+        }
+
+        fn was_primary(&self, node: &str) {
+            LastPrimary::now(Who::Peer, Some(node.to_owned()), "seen").save(&self.root(), "r0").unwrap();
+        }
+
+        fn is_guarded(&self) -> bool {
+            Guard::load(&self.root(), "r0").unwrap().has(Reason::OlderData)
+        }
+    }
+
+    fn peer(name: &str, role: Role, replication: Replication) -> Connection {
+        let state = if replication == Replication::Off { ConnectionState::Connecting } else { ConnectionState::Connected };
+        let disk = if replication == Replication::Off { DiskState::DUnknown } else { DiskState::UpToDate };
+        let peer = PeerDevice { replication: Some(replication), disk: Some(disk), ..PeerDevice::default() };
+        Connection {
+            peer: Some(name.into()),
+            state: Some(state),
+            peer_role: Some(role),
+            peer_devices: vec![peer],
+            ..Connection::default()
+        }
+    }
+
+    fn gone(name: &str) -> Connection {
+        peer(name, Role::Unknown, Replication::Off)
+    }
+
+    fn there(name: &str) -> Connection {
+        peer(name, Role::Secondary, Replication::Established)
+    }
+
+    fn r0(connections: [Connection; 2]) -> Resource {
+        let device = Device { disk: Some(DiskState::UpToDate), ..Device::default() };
+        Resource {
+            name: "r0".into(),
+            role: Some(Role::Secondary),
+            devices: vec![device],
+            connections: connections.into(),
+            ..Resource::default()
+        }
+    }
+
+    #[test]
+    fn of_three_nodes_the_one_that_was_primary_last_must_have_been_met() {
+        let mut node = Node::new();
+        node.was_primary("node2");
+        let third = r0([gone("node2"), there("node3")]);
+        node.start(&third);
+        assert!(node.is_guarded() && !node.record.was_connected);
+        let why = node.may_be_promoted(&third).unwrap_err();
+        assert!(why.reason.contains("older data"), "{}", why.reason);
+        node.monitor(&third);
+        assert!(node.is_guarded());
+        // The third one may be away.
+        let second = r0([there("node2"), gone("node3")]);
+        node.monitor(&second);
+        assert!(!node.is_guarded() && node.record.was_connected);
+        node.may_be_promoted(&second).unwrap();
+        assert_eq!(LastPrimary::load(&node.root(), "r0").unwrap().unwrap().who, Who::Nobody);
+    }
+
+    #[test]
+    fn a_primary_that_moves_between_two_peers_is_followed() {
+        let mut node = Node::new();
+        let primary = |name| peer(name, Role::Primary, Replication::Established);
+        node.start(&r0([primary("node2"), there("node3")]));
+        node.monitor(&r0([there("node2"), primary("node3")]));
+        assert_eq!(LastPrimary::load(&node.root(), "r0").unwrap().unwrap().node.as_deref(), Some("node3"));
+        node.start(&r0([there("node2"), gone("node3")]));
+        assert!(node.is_guarded());
+    }
+
+    #[test]
+    fn a_resync_or_a_handshake_under_way_clears_nothing() {
+        let mut node = Node::new();
+        node.was_primary("node2");
+        node.start(&r0([gone("node2"), gone("node3")]));
+        let mut shaking = there("node2");
+        shaking.peer_devices[0].replication = Some(Replication::Off);
+        node.monitor(&r0([shaking, gone("node3")]));
+        assert!(node.is_guarded() && !node.record.was_connected);
+        node.monitor(&r0([peer("node2", Role::Secondary, Replication::SyncTarget), gone("node3")]));
+        assert!(node.is_guarded() && node.record.was_connected);
+    }
+
+    #[test]
+    fn older_data_are_guarded_although_the_guard_can_not_be_written() {
+        let mut node = Node::new();
+        node.was_primary("node2");
+        // In the way of the new file.
+        node.root().dir("/var/lib/ocf-san/drbd/r0/.guard.json.new").create_all(0o755).unwrap();
+        let alone = r0([gone("node2"), gone("node3")]);
+        node.start(&alone);
+        assert!(!node.root().path("/var/lib/ocf-san/drbd/r0/guard.json").exists());
+        assert!(node.is_guarded() && node.may_be_promoted(&alone).is_err());
+        node.monitor(&r0([there("node2"), there("node3")]));
+        assert!(!node.is_guarded());
+        node.may_be_promoted(&alone).unwrap();
+    }
+
+    #[test]
+    fn older_data_are_no_reason_any_more_after_the_time_that_was_asked_for() {
+        let mut node = Node::new();
+        node.was_primary("node2");
+        let alone = r0([gone("node2"), gone("node3")]);
+        node.start(&alone);
+        node.with("3600", |helper, cx, record| helper.check_guard(cx, &alone, record)).unwrap_err();
+        node.record.started = 0;
+        node.with("1", |helper, cx, record| helper.assess(cx, &alone, record, Writing::IfLost));
+        assert!(!node.is_guarded());
+        node.with("1", |helper, cx, record| helper.check_guard(cx, &alone, record)).unwrap();
+    }
+
+    #[test]
+    fn a_guard_that_can_not_be_read_is_no_split_brain_in_words() {
+        let mut node = Node::new();
+        node.root().dir("/var/lib/ocf-san/drbd/r0").set("guard.json", "{").unwrap();
+        let alone = r0([gone("node2"), gone("node3")]);
+        let why = node.may_be_promoted(&alone).unwrap_err();
+        let says =
+            "r0: the guard could not be read (/var/lib/ocf-san/drbd/r0/guard.json): ocf-san drbd guard clear r0 --i-checked";
+        assert_eq!(why.reason, says);
+        node.monitor(&alone);
+        assert!(node.record.finding.ends_with("ocf-san drbd guard clear r --i-checked"), "{}", node.record.finding);
+        // As good as one all the same: nothing is connected.
+        assert!(node.with("0", |helper, cx, _| helper.is_split_now(cx, &alone)));
+    }
+
+    #[test]
+    fn where_it_can_not_be_read_who_was_primary_last_it_may_have_been_the_peer() {
+        let mut node = Node::new();
+        node.root().dir("/var/lib/ocf-san/drbd/r0").set("last-primary.json", "{").unwrap();
+        let alone = r0([gone("node2"), gone("node3")]);
+        node.start(&alone);
+        assert!(node.may_be_promoted(&alone).is_err());
+        let guard = Guard::load(&node.root(), "r0").unwrap();
+        assert!(guard.entries[0].detail.contains("could not be read"), "{guard:?}");
+        node.monitor(&r0([there("node2"), there("node3")]));
+        assert!(!node.is_guarded());
+        assert_eq!(LastPrimary::load(&node.root(), "r0").unwrap().unwrap().who, Who::Nobody);
+        // At a start that is connected nothing is guarded.
+        node.root().dir("/var/lib/ocf-san/drbd/r0").set("last-primary.json", "{").unwrap();
+        node.start(&r0([there("node2"), gone("node3")]));
+        assert!(!node.is_guarded());
     }
 }

@@ -1,48 +1,122 @@
-//! Whether a connection was dropped because of a split brain: what the handler or the kernel log says of it. Looked at only while something
-//! is not connected.
+//! What speaks for a split brain on this side: what the handlers wrote down, what the kernel log says, what the states show.
 
-use super::marker;
+use std::iter;
+
+use super::cleared;
+use super::guard::{Guard, Reason};
+use super::marker::{self, MARKERS};
+use super::observe::is_cut;
+use super::peering;
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::kernel_log::split_brain_in_kernel_log;
 use crate::kernel::drbd::model::Resource;
+use crate::kernel::error::Result;
 
-/// Whether the handler or the kernel has told of a split brain since this resource was last connected.
+/// All of it, in words; empty when nothing does. A resource that is `StandAlone` because somebody disconnected it shows none of this.
 #[must_use]
-pub fn of_split_brain(root: &Root, resource: &Resource) -> bool {
-    let name = &resource.name;
-    let or_not = |e| tracing::debug!("{e}");
-    if marker::of(root, name).map_err(or_not).is_ok_and(|markers| !markers.is_empty()) {
-        return true;
+pub fn of_split_brain(root: &Root, resource: &str, state: Option<&Resource>) -> Vec<String> {
+    let mut found = Vec::new();
+    match Guard::load(root, resource) {
+        Ok(guard) => {
+            let entry = guard.entries.iter().find(|entry| entry.reason == Reason::SplitBrain);
+            found.extend(entry.map(|entry| format!("guarded since {} by {}", entry.since, entry.by)));
+        }
+        Err(e) => found.push(format!("a guard that can not be understood: {e}")),
     }
-    let minors: Vec<_> = resource.devices.iter().map(|device| device.minor).collect();
-    split_brain_in_kernel_log(root, name, &minors).map_err(or_not).unwrap_or(false)
+    found.extend(told(root, resource, state));
+    if state.is_some_and(peering::stands_alone_with_outdated_peer) {
+        found.push("StandAlone with an outdated peer".to_owned());
+    }
+    found
 }
 
-/// Takes away the marks of a split brain that is over.
-pub fn forget_split_brain(root: &Root, resource: &Resource) {
-    if let Err(e) = marker::forget(root, &resource.name) {
-        tracing::warn!("{e}");
-    }
+/// Whether the handler or the kernel has told of a split brain since this resource was last connected. Looks at nothing while it is.
+#[must_use]
+pub fn is_told(root: &Root, resource: &Resource) -> bool {
+    is_cut(resource) && told(root, &resource.name, Some(resource)).next().is_some()
+}
+
+/// What the handler and the kernel have told, the former first.
+fn told<'a>(root: &'a Root, name: &'a str, state: Option<&'a Resource>) -> impl Iterator<Item = String> + 'a {
+    let marker = iter::once_with(move || has_marker(root, name).then(|| format!("a marker in {MARKERS}")));
+    let log = iter::once_with(move || state.is_some_and(|state| is_in_log(root, state)).then(|| "the kernel log".to_owned()));
+    marker.chain(log).flatten()
+}
+
+fn has_marker(root: &Root, name: &str) -> bool {
+    marker::of(root, name).inspect_err(|e| tracing::debug!("{e}")).is_ok_and(|markers| !markers.is_empty())
+}
+
+/// Where all is connected the log may have lost the line that says so.
+fn is_in_log(root: &Root, resource: &Resource) -> bool {
+    let minors: Vec<u32> = resource.devices.iter().map(|device| device.minor).collect();
+    let find = || split_brain_in_kernel_log(root, &resource.name, &minors, cleared::until(root, &resource.name));
+    is_cut(resource) && find().inspect_err(|e| tracing::debug!("{e}")).unwrap_or(false)
+}
+
+/// A split brain is over, or somebody has chosen: what has been told of it up to now counts no more.
+///
+/// # Errors
+/// A marker can not be removed, or that it is over can not be noted.
+pub fn forget_split_brain(root: &Root, resource: &str) -> Result<()> {
+    marker::forget(root, resource)?;
+    cleared::note(root, resource)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::drbd::model::{Connection, ConnectionState, Device, DiskState, PeerDevice};
+
+    fn state(connection: ConnectionState, peer: DiskState) -> Resource {
+        let peer = PeerDevice { disk: Some(peer), ..PeerDevice::default() };
+        Resource {
+            name: "r0".into(),
+            devices: vec![Device { minor: 10, ..Device::default() }],
+            connections: vec![Connection { state: Some(connection), peer_devices: vec![peer], ..Connection::default() }],
+            ..Resource::default()
+        }
+    }
+
+    const LINE: &str = "<1>[   12.3] block drbd10: Split-Brain detected but unresolved, dropping connection!";
 
     #[test]
-    fn a_marker_tells_until_it_is_taken_away() {
+    fn somebody_who_disconnects_makes_no_split_brain() {
         let keep = tempfile::tempdir().unwrap();
         let root = Root::fake(keep.path());
-        let device = crate::kernel::drbd::model::Device { volume: 1, minor: 3, ..Default::default() };
-        let resource = Resource { name: "r0".into(), devices: vec![device], ..Resource::default() };
-        assert!(!of_split_brain(&root, &resource));
+        let of = |state: &Resource| of_split_brain(&root, "r0", Some(state));
+        assert!(of(&state(ConnectionState::StandAlone, DiskState::DUnknown)).is_empty());
+        assert_eq!(of(&state(ConnectionState::StandAlone, DiskState::Outdated)), ["StandAlone with an outdated peer"]);
+        assert!(of(&state(ConnectionState::Connecting, DiskState::Outdated)).is_empty());
+        root.dir("/dev").set("kmsg", LINE).unwrap();
+        assert_eq!(of(&state(ConnectionState::Connecting, DiskState::DUnknown)), ["the kernel log"]);
+        assert!(of(&state(ConnectionState::Connected, DiskState::UpToDate)).is_empty());
+        marker::make(&root, "r0", &[7]).unwrap();
+        assert_eq!(of_split_brain(&root, "r0", None), ["a marker in /var/run/drbd/splitbrain"]);
+        marker::forget(&root, "r0").unwrap();
+        assert!(of_split_brain(&root, "r0", None).is_empty());
+    }
+
+    #[test]
+    fn a_marker_or_the_log_tells_while_some_peer_is_not_connected() {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Root::fake(keep.path());
+        let waits = state(ConnectionState::Connecting, DiskState::DUnknown);
+        assert!(!is_told(&root, &waits));
         marker::make(&root, "r0", &[1]).unwrap();
-        assert!(of_split_brain(&root, &resource));
-        forget_split_brain(&root, &resource);
-        assert!(!of_split_brain(&root, &resource));
-        root.dir("/dev")
-            .set("kmsg", "<1>[   12.3] block drbd3: Split-Brain detected but unresolved, dropping connection!")
-            .unwrap();
-        assert!(of_split_brain(&root, &resource));
+        assert!(is_told(&root, &waits) && !is_told(&root, &state(ConnectionState::Connected, DiskState::UpToDate)));
+        forget_split_brain(&root, "r0").unwrap();
+        assert!(!is_told(&root, &waits));
+        root.dir("/dev").set("kmsg", LINE).unwrap();
+        assert!(is_told(&root, &waits));
+        root.dir("/proc/sys/kernel/random").set("boot_id", "6d1f\n").unwrap();
+        forget_split_brain(&root, "r0").unwrap();
+        assert!(!is_told(&root, &waits) && of_split_brain(&root, "r0", Some(&waits)).is_empty(), "the log still has it");
+        root.dir("/dev").set("kmsg", &LINE.replace("12.3", "12.4")).unwrap();
+        // One of two is enough.
+        let mut three = state(ConnectionState::Connected, DiskState::UpToDate);
+        assert!(!is_told(&root, &three));
+        three.connections.extend(waits.connections);
+        assert!(is_told(&root, &three) && of_split_brain(&root, "r0", Some(&three)) == ["the kernel log"]);
     }
 }

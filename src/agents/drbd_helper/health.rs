@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::guard::{Guard, Reason};
+use super::guard::Guard;
+use super::peering::{has_two_primaries, is_certainly_split, is_connected, is_cut, lacks_peer, stands_alone};
 use super::values::Frozen;
 use crate::kernel::drbd::model::{
     Connection, ConnectionState, Device, DiskState, PeerDevice, Progress, Replication, Resource, Role, Suspension,
@@ -69,61 +70,14 @@ impl Finding {
     }
 }
 
-/// Whether a connection is down.
+/// What there is to say of one that is Primary with some of the volumes in use: it may be written to, and does not serve. 8.4 promotes and
+/// demotes each volume by itself.
 #[must_use]
-pub fn is_cut(connection: &Connection) -> bool {
-    connection.state != Some(ConnectionState::Connected)
-}
-
-/// Whether some peer is connected.
-#[must_use]
-pub fn is_connected(resource: &Resource) -> bool {
-    resource.connections.iter().any(|connection| !is_cut(connection))
-}
-
-/// Whether nothing connects it before somebody says so.
-#[must_use]
-pub fn stands_alone(resource: &Resource) -> bool {
-    let alone = |connection: &Connection| connection.state == Some(ConnectionState::StandAlone);
-    !resource.devices.is_empty() && (resource.connections.is_empty() || resource.connections.iter().any(alone))
-}
-
-/// Whether a split brain is why it is not connected: by the guard, by what was told, or because it stands alone although the peer was
-/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these. A guard that can not be read may have been
-/// one for a split brain.
-#[must_use]
-pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
-    let is_outdated = |connection: &Connection| {
-        let alone = connection.state == Some(ConnectionState::StandAlone);
-        alone && connection.peer_devices.iter().any(|peer| peer.disk == Some(DiskState::Outdated))
-    };
-    let is_cut = resource.connections.is_empty() || resource.connections.iter().any(is_cut);
-    is_cut
-        && (was_told
-            || guard.has(Reason::SplitBrain)
-            || guard.has(Reason::Unreadable)
-            || resource.connections.iter().any(is_outdated))
-}
-
-/// Whether both sides are proven equal: every peer connected, and every disk on both sides up to date. What a peer that is meant to have no
-/// disk lacks is not missing.
-#[must_use]
-pub fn is_equal(resource: &Resource) -> bool {
-    let up = Some(DiskState::UpToDate);
-    let peer_is = |peer: &PeerDevice| {
-        peer.is_client == Some(true) || (peer.disk == up && peer.replication == Some(Replication::Established))
-    };
-    !resource.devices.is_empty()
-        && !resource.connections.is_empty()
-        && resource.devices.iter().all(|device| device.disk == up)
-        && resource.connections.iter().all(|peer| !is_cut(peer) && peer.peer_devices.iter().all(peer_is))
-        && resource.devices.iter().all(|device| resource.peers_of(device.volume).any(|(_, peer)| peer.is_client != Some(true)))
-}
-
-/// Whether another node is Primary as well.
-#[must_use]
-pub fn has_two_primaries(resource: &Resource) -> bool {
-    resource.is_primary() && resource.connections.iter().any(|c| !is_cut(c) && c.peer_role == Some(Role::Primary))
+pub fn partly_promoted(resource: &Resource, volumes: &[(u32, u32)]) -> Option<String> {
+    let other = resource.unpromoted(volumes).filter(|_| resource.is_primary())?;
+    let one = resource.devices.iter().find(|device| device.role == Some(Role::Primary))?;
+    let name = &resource.name;
+    Some(format!("{name}/{} is Primary and {name}/{} is not: drbdadm secondary {name}", one.volume, other.volume))
 }
 
 /// What there is to say, the worst first.
@@ -165,12 +119,17 @@ impl Look<'_> {
         if resource.fails_io == Some(true) {
             return Some(format!("{name}: all I/O fails (secondary --force): drbdadm secondary {name}"));
         }
+        if let Some(why) = partly_promoted(resource, self.facts.volumes) {
+            return Some(why);
+        }
+        // What the peer has is about to be known.
+        let is_asking = resource.connections.iter().any(Connection::is_in_handshake);
         let is_out = |d: &&Device| {
             let is_lost = matches!(d.disk, Some(DiskState::Diskless | DiskState::Failed | DiskState::Detaching));
             // Of a disk that is out of date, a Primary without a peer serves what is out of date, or nothing.
             let is_old = resource.is_primary() && d.disk == Some(DiskState::Inconsistent);
             let is_meant = d.is_client == Some(true) && !resource.is_primary();
-            !is_meant && (is_lost || is_old) && !self.has_good_peer(d)
+            !is_meant && (is_lost || is_old) && !is_asking && !self.has_good_peer(d)
         };
         if let Some(device) = resource.devices.iter().find(is_out) {
             let (at, disk) = (self.name(device), word(device.disk));
@@ -186,8 +145,11 @@ impl Look<'_> {
 
     fn doubt(&self) -> Option<String> {
         let (resource, name) = (self.resource, &self.resource.name);
-        if is_split(resource, self.facts.guard, self.facts.was_told) {
+        if is_certainly_split(resource, self.facts.guard, self.facts.was_told) {
             return Some(format!("{name}: split brain, not connected: ocf-san drbd report {name}"));
+        }
+        if let Some(why) = self.facts.guard.complaint(name) {
+            return Some(why);
         }
         if !self.facts.guard.is_empty() {
             return Some(format!("{name} is guarded ({}): ocf-san drbd guard clear {name}", self.facts.guard));
@@ -212,6 +174,10 @@ impl Look<'_> {
             .and_then(|device| self.disk(device))
             .or_else(|| self.connection())
             .or_else(|| resource.devices.iter().find_map(|device| self.peer(device)))
+            .or_else(|| {
+                let device = resource.unpromoted(&[]).filter(|_| resource.is_primary())?;
+                Some(format!("{} was added and is not Primary: drbdadm primary {name}", self.name(device)))
+            })
             .or_else(|| {
                 let device = resource.devices.iter().find(|d| d.is_al_suspended == Some(true))?;
                 Some(format!("{}: the activity log is suspended: drbdadm adjust {name}", self.name(device)))
@@ -252,7 +218,8 @@ impl Look<'_> {
             UpToDate | Attaching | Negotiating | DUnknown => None,
             Diskless if device.is_client == Some(true) => None,
             Diskless | Failed | Detaching => {
-                Some(format!("{at}: the disk is {}, served by the peer: mend it, drbdadm attach {name}", word(device.disk)))
+                let by = if self.has_good_peer(device) { ", served by the peer" } else { "" };
+                Some(format!("{at}: the disk is {}{by}: mend it, drbdadm attach {name}", word(device.disk)))
             }
             Inconsistent => {
                 let sync = self.resource.peers_of(device.volume).find(|(_, p)| p.replication.is_some_and(Replication::is_target));
@@ -275,7 +242,7 @@ impl Look<'_> {
     /// What is to be said of the connection. That an Unpromoted instance waits for its peer is nothing to do with it.
     fn connection(&self) -> Option<String> {
         let (resource, name) = (self.resource, &self.resource.name);
-        if resource.connections.iter().all(|connection| !is_cut(connection)) && !resource.connections.is_empty() {
+        if !lacks_peer(resource) {
             return None;
         }
         if self.facts.is_unconnected && !resource.is_primary() {
@@ -291,7 +258,7 @@ impl Look<'_> {
         if stands_alone(resource) {
             return Some(format!("{name} stands alone: drbdadm connect {name}"));
         }
-        let cut = resource.connections.iter().find(|connection| is_cut(connection))?;
+        let cut = resource.connections.iter().find(|it| is_cut(it) && !it.is_in_handshake())?;
         let peer = cut.peer.as_deref().map(|peer| format!(" {peer}")).unwrap_or_default();
         let state = cut.state.map_or("unknown", ConnectionState::word);
         resource.is_primary().then(|| format!("{name}: the peer{peer} is not connected ({state})"))

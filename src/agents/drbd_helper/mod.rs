@@ -3,18 +3,21 @@
 
 mod attribute;
 mod checks;
+mod cleared;
 mod cold_start;
 mod demote;
-mod evidence;
+pub mod evidence;
 pub mod guard;
 pub mod handlers;
 pub mod health;
 pub mod last_primary;
+mod look;
 pub mod marker;
 mod notify;
 mod observe;
 mod overflow;
 mod params;
+pub mod peering;
 mod promote;
 mod record;
 pub mod score;
@@ -28,10 +31,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use self::attribute::Writing;
+use self::look::seen;
 use self::record::Record;
 use self::values::{Frozen, Guarding, ModuleVersion, PeerPrimary, Reconnect, Steps};
-use crate::kernel::drbd::Drbd;
-use crate::kernel::drbd::model::Resource;
 use crate::kernel::drbd::tools::Refusal;
 use crate::ocf::env::Params;
 use crate::ocf::error::{Code, OcfError};
@@ -91,9 +93,15 @@ struct Helper {
     versions: (ModuleVersion, ModuleVersion),
     /// Whether this call has demoted it: what is then left without a disk and a connection is as demoted as can be.
     is_lowered: Cell<bool>,
+    /// Whether this call has taken it down, as whoever did it has said.
+    is_down: Cell<bool>,
 }
 
 fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
+    Ok(Box::new(build_helper(params)?))
+}
+
+fn build_helper(params: &Params) -> Result<Helper, OcfError> {
     let default = |text| Steps::parse(text).map_err(|why| OcfError::new(Code::Configured, why));
     let steps = params.get(&params::PROMOTION_SCORES)?;
     let is_default = steps == default("0 10 1000 10000")?;
@@ -102,7 +110,7 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
     if params.opt(&params::IGNORE_MISSING_NOTIFICATIONS)?.is_some() {
         tracing::debug!("ignore_missing_notifications: notifications are not needed");
     }
-    Ok(Box::new(Helper {
+    Ok(Helper {
         name: params.opt(&params::DRBD_RESOURCE)?.map(|name| name.0),
         config: params.get(&params::DRBDCONF)?.to_string_lossy().into_owned(),
         steps: params.opt(&params::ADJUST_MASTER_SCORE)?.filter(|_| is_default).unwrap_or(steps),
@@ -120,32 +128,14 @@ fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
         unfence_args: params.get(&params::UNFENCE_EXTRA_ARGS)?,
         versions: (params.get(&params::VERSION_GE)?, params.get(&params::VERSION_LT)?),
         is_lowered: Cell::new(false),
-    }))
+        is_down: Cell::new(false),
+    })
 }
 
 impl Helper {
     fn name(&self) -> Result<&str, OcfError> {
         self.name.as_deref().ok_or_else(|| OcfError::new(Code::Configured, UNNAMED))
     }
-
-    /// What the kernel has of it; `None` when that is certainly nothing. Loads no module.
-    fn look(&self, cx: &Context, record: &Record) -> Result<Option<Resource>, OcfError> {
-        let name = self.name()?;
-        let Some(drbd) = Drbd::open(cx.root)? else { return Ok(None) };
-        seen(&drbd, name, record, cx)
-    }
-}
-
-/// What the kernel has of this resource.
-fn seen(drbd: &Drbd, name: &str, record: &Record, cx: &Context) -> Result<Option<Resource>, OcfError> {
-    if !drbd.is_84() && !drbd.version().is_9() {
-        let why = format_args!("the module drbd is {}: only 8.4 and 9 are supported", drbd.version());
-        return Err(OcfError::new(Code::Installed, why));
-    }
-    drbd.resource(name, &record.volumes, cx.deadline).map_err(|e| {
-        // DRBD 9 is asked by drbdsetup.
-        if e.is_not_found() { OcfError::new(Code::Installed, format_args!("{e} (package drbd-utils)")) } else { e.into() }
-    })
 }
 
 impl Agent for Helper {
@@ -153,7 +143,7 @@ impl Agent for Helper {
         let name = self.name()?;
         let was = Record::load(cx, name);
         let mut record = was.clone();
-        let Some(resource) = self.look(cx, &record)? else {
+        let Some(resource) = self.look(cx, &record).map_err(|e| look::untold(cx, name, e))? else {
             if !cx.env.is_probe() {
                 observe::is_gone(cx, &mut record);
                 record.save(cx, name, &was);
@@ -172,7 +162,11 @@ impl Agent for Helper {
         let record = Record::load(cx, name);
         Ok(match self.look(cx, &record)? {
             None => State::Stopped,
-            Some(resource) if resource.is_primary() => State::Promoted,
+            Some(resource) if resource.is_promoted(&record.volumes) => State::Promoted,
+            Some(resource) if resource.is_primary() => {
+                let why = health::partly_promoted(&resource, &record.volumes);
+                State::FailedPromoted(why.unwrap_or_else(|| format!("{name} is Primary in part: drbdadm secondary {name}")))
+            }
             Some(resource) if health::is_bare(&resource) && !self.is_lowered.get() => {
                 State::Partial(format!("{name} has neither a disk nor a connection: drbdadm adjust {name}"))
             }

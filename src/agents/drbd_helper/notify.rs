@@ -3,11 +3,13 @@
 
 use super::attribute::Writing;
 use super::health;
-use super::observe::{is_cut, meta};
+use super::observe::meta;
+use super::peering;
 use super::record::Record;
 use super::values::Reconnect;
 use super::{Helper, seen};
 use crate::kernel::drbd::Drbd;
+use crate::kernel::drbd::model::{Device, Role};
 use crate::ocf::error::OcfError;
 use crate::ocf::run::Context;
 
@@ -24,7 +26,8 @@ impl Helper {
         let was = Record::load(cx, name);
         let mut record = was.clone();
         let Some(resource) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
-        let may_connect = operation == "start" && is_cut(&resource) && (!self.connects_late || resource.is_primary());
+        let may_connect =
+            operation == "start" && peering::lacks_peer(&resource) && (!self.connects_late || resource.is_primary());
         let mut connected = Ok(false);
         if may_connect && !health::is_bare(&resource) {
             let drbdadm = self.drbdadm(cx)?;
@@ -33,7 +36,7 @@ impl Helper {
         if kind == "post" {
             let now = if matches!(connected, Ok(true)) { seen(&drbd, name, &record, cx)? } else { Some(resource) };
             if let Some(now) = now {
-                if is_cut(&now) && !now.is_primary() {
+                if peering::lacks_peer(&now) && !now.is_primary() {
                     self.outdate_if_due(cx, name, cx.deadline.share(0.5));
                 }
                 self.assess(cx, &now, &mut record, Writing::Again);
@@ -71,7 +74,12 @@ impl Helper {
             tracing::warn!("{name} stays unconnected, so its configuration is not taken over");
         }
         if let Some(now) = seen(&drbd, name, &record, cx)? {
-            record.volumes = now.devices.iter().map(|device| (device.volume, device.minor)).collect();
+            // One that is added to what is Primary is not that by itself, and counts from when it is.
+            let is_new = |device: &&Device| {
+                let is_other = now.is_primary() && device.role.is_some_and(|role| role != Role::Primary);
+                is_other && !was.volumes.iter().any(|(volume, _)| *volume == device.volume)
+            };
+            record.volumes = now.devices.iter().filter(|d| !is_new(d)).map(|device| (device.volume, device.minor)).collect();
             self.assess(cx, &now, &mut record, Writing::Again);
         }
         record.save(cx, name, &was);

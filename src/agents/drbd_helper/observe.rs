@@ -7,11 +7,12 @@ use super::attribute::{self, Writing};
 use super::evidence;
 use super::guard::{Entry, Guard, Reason};
 use super::health::{self, Facts};
-use super::last_primary::{LastPrimary, Who, now};
-use super::record::{self, Record};
+use super::last_primary::{LastPeer, LastPrimary, Who, now};
+use super::peering;
+use super::record::{self, Record, Written};
 use super::score::{self, Grounds, Score};
 use super::values::{Guarding, PeerPrimary};
-use crate::kernel::drbd::model::{DiskState, Resource, Role};
+use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::kernel::exec::Tool;
 use crate::ocf::run::{Context, State};
 
@@ -21,12 +22,9 @@ const LOCATE: Duration = Duration::from_secs(5);
 impl Helper {
     /// What a monitor says of the resource; the score is written, and what is to be remembered is.
     pub(super) fn assess(&self, cx: &Context, resource: &Resource, record: &mut Record, writing: Writing) -> State {
-        let is_told = is_cut(resource) && self.guarding != Guarding::Off && evidence::of_split_brain(cx.root, resource);
+        let is_told = self.guarding != Guarding::Off && evidence::is_told(cx.root, resource);
         self.remember(cx, resource, record);
-        if self.guarding != Guarding::Off {
-            self.end_waiting(cx, &resource.name, record);
-        }
-        let guard = self.guard_now(cx, resource, is_told);
+        let guard = self.guard_now(cx, resource, record, is_told);
         let volumes = record.volumes.clone();
         let facts = Facts {
             resource,
@@ -52,7 +50,7 @@ impl Helper {
     fn score_of(&self, cx: &Context, facts: &Facts, record: &mut Record) -> Score {
         let resource = facts.resource;
         let is_heeded = self.guarding == Guarding::Enforce;
-        let has_primary_peer = resource.connections.iter().any(|peer| peer.peer_role == Some(Role::Primary));
+        let has_primary_peer = resource.primary_peers().next().is_some();
         if self.peer_primary == PeerPrimary::Unexpected && has_primary_peer && !resource.is_primary() {
             record.primary_is_expected = record.primary_is_expected || knows_a_promoted_one(cx);
         } else {
@@ -61,7 +59,7 @@ impl Helper {
         let grounds = Grounds {
             steps: self.steps,
             is_guarded: is_heeded && !facts.guard.is_empty(),
-            is_split: is_heeded && health::is_split(resource, facts.guard, facts.was_told),
+            is_split: is_heeded && peering::is_split(resource, facts.guard, facts.was_told),
             peer_primary: self.peer_primary,
             primary_is_expected: Some(record.primary_is_expected),
             volumes: facts.volumes,
@@ -72,31 +70,40 @@ impl Helper {
     /// Keeps up what is remembered of the resource.
     fn remember(&self, cx: &Context, resource: &Resource, record: &mut Record) {
         let now: Vec<_> = resource.devices.iter().map(|device| (device.volume, device.minor)).collect();
-        let is_whole = resource.devices.iter().all(|device| device.disk == Some(DiskState::UpToDate));
-        // One that is being added counts from when it is up to date.
+        let is_of_one_role = resource.is_primary() == resource.is_promoted(&[]);
+        let is_whole = is_of_one_role && resource.devices.iter().all(|device| device.disk == Some(DiskState::UpToDate));
+        // One that is being added counts from when it is up to date, and in the role of the others.
         if record.volumes.is_empty() || (is_whole && now.len() >= record.volumes.len()) {
             record.volumes = now;
         }
         record.frozen_since = if resource.suspended.is_any() { record.frozen_since.or(Some(record::now())) } else { None };
-        if !health::is_connected(resource) || self.guarding == Guarding::Off {
+        if !peering::is_connected(resource) || self.guarding == Guarding::Off {
             return;
         }
-        record.was_connected = true;
         remember_primary(cx, resource, record);
+        if !record.was_connected {
+            let has_met = || resource.connections.iter().any(|peer| peering::has_met(resource, peer));
+            record.was_connected = LastPeer::load(cx.root, &resource.name).map_or_else(has_met, |last| last.is_met(resource));
+        }
     }
 
     /// The guard, after what is seen now has been added to it or has cleared it.
-    pub(super) fn guard_now(&self, cx: &Context, resource: &Resource, is_told: bool) -> Guard {
+    pub(super) fn guard_now(&self, cx: &Context, resource: &Resource, record: &Record, is_told: bool) -> Guard {
         if self.guarding == Guarding::Off {
             return Guard::default();
         }
         let name = &resource.name;
-        let mut guard = Guard::load_or_unreadable(cx.root, name);
+        let mut guard = self.standing_guard(cx, name, record);
+        if !guard.is_empty() {
+            if let Err(e) = Guard::settle(cx.root, name) {
+                tracing::debug!("{e}");
+            }
+        }
         let mut found = Vec::new();
-        if is_told && health::is_split(resource, &guard, true) && !guard.has(Reason::SplitBrain) {
+        if is_told && peering::is_split(resource, &guard, true) && !guard.has(Reason::SplitBrain) {
             found.push(entry(Reason::SplitBrain, "monitor", "the kernel or its handler has told of it"));
         }
-        if health::has_two_primaries(resource) && may_be_two(cx) == Some(false) && !guard.has(Reason::TwoPrimaries) {
+        if peering::has_two_primaries(resource) && may_be_two(cx) == Some(false) && !guard.has(Reason::TwoPrimaries) {
             found.push(entry(Reason::TwoPrimaries, "monitor", "Primary here and on the peer"));
         }
         for new in found {
@@ -106,43 +113,65 @@ impl Helper {
             }
             guard.entries.push(new);
         }
-        let clears_itself = |reason| matches!(reason, Reason::SplitBrain | Reason::OlderData);
-        if guard.entries.iter().any(|entry| clears_itself(entry.reason)) && health::is_equal(resource) {
-            match Guard::clear(cx.root, name, clears_itself) {
-                Ok(_) => {
-                    tracing::info!("{name}: both sides are connected and up to date: no split brain and no older data any more");
-                    guard.entries.retain(|entry| !clears_itself(entry.reason));
-                    evidence::forget_split_brain(cx.root, resource);
-                }
-                Err(e) => tracing::warn!("{e}"),
-            }
-        }
+        end_what_is_over(cx, resource, &mut guard);
         guard
+    }
+}
+
+/// Clears what ends by itself: a split brain when all are equal, older data when this side has those of the peer that was Primary last.
+fn end_what_is_over(cx: &Context, resource: &Resource, guard: &mut Guard) {
+    let name = &resource.name;
+    let is_equal = peering::is_equal(resource);
+    let has_newest = || LastPeer::load_any(cx.root, name).is_some_and(|last| last.is_equal(resource));
+    let has_newest = is_equal || (guard.has(Reason::OlderData) && has_newest());
+    let is_over = |reason| match reason {
+        Reason::SplitBrain => is_equal,
+        Reason::OlderData => has_newest,
+        _ => false,
+    };
+    let over: Vec<String> = guard.entries.iter().filter(|e| is_over(e.reason)).map(|e| e.reason.to_string()).collect();
+    if over.is_empty() {
+        return;
+    }
+    if let Err(e) = Guard::clear(cx.root, name, is_over) {
+        tracing::warn!("{e}");
+        return;
+    }
+    tracing::info!("{name}: connected and up to date on both sides, no longer guarded: {}", over.join(", "));
+    guard.entries.retain(|entry| !is_over(entry.reason));
+    if is_equal {
+        if let Err(e) = evidence::forget_split_brain(cx.root, name) {
+            tracing::warn!("{e}");
+        }
     }
 }
 
 /// Writes down, when it changes, whether a connected peer is Primary.
 pub(super) fn remember_primary(cx: &Context, resource: &Resource, record: &mut Record) {
-    let primary = resource.connections.iter().find(|peer| !health::is_cut(peer) && peer.peer_role == Some(Role::Primary));
-    if resource.is_primary() || record.peer_was_primary == Some(primary.is_some()) {
+    let primary = resource.primary_peers().next();
+    let node = primary.and_then(|peer| peer.peer.clone());
+    if resource.is_primary() || (record.peer_was_primary == Some(primary.is_some()) && record.primary_peer == node) {
         return;
     }
-    match primary {
-        Some(peer) => LastPrimary::now(Who::Peer, peer.peer.clone(), "seen").note(cx.root, &resource.name),
-        None if health::is_equal(resource) => {
-            if LastPrimary::load(cx.root, &resource.name).is_some_and(|last| last.who == Who::Peer) {
-                LastPrimary::now(Who::Nobody, None, "demoted").note(cx.root, &resource.name);
-            }
-        }
-        // Until the disks are equal, what the peer has as the last Primary counts.
-        None => return,
+    let save = |last: LastPrimary| last.save(cx.root, &resource.name).inspect_err(|e| tracing::warn!("{e}")).is_ok();
+    let is_noted = match primary {
+        Some(_) => save(LastPrimary::now(Who::Peer, node.clone(), "seen")),
+        None => match LastPeer::load(cx.root, &resource.name) {
+            None => peering::is_equal(resource),
+            Some(last) if last.is_equal(resource) => save(LastPrimary::now(Who::Nobody, last.node, "demoted")),
+            // Until the disks are equal, what the peer has as the last Primary counts.
+            Some(_) => false,
+        },
+    };
+    if is_noted {
+        record.peer_was_primary = Some(primary.is_some());
+        record.primary_peer = node;
     }
-    record.peer_was_primary = Some(primary.is_some());
 }
 
 /// The resource is gone without a stop, or is to be: its score goes too.
 pub(super) fn is_gone(cx: &Context, record: &mut Record) {
-    if record.score.as_ref().is_some_and(|last| last.value.is_some()) {
+    if record.score.as_ref().is_some_and(Written::may_stand) {
         attribute::write(cx, record, Score::None, Writing::Again);
     }
     record.frozen_since = None;
@@ -153,9 +182,9 @@ pub(super) fn entry(reason: Reason, by: &str, detail: &str) -> Entry {
     Entry { reason, since: now(), by: by.to_owned(), detail: detail.to_owned() }
 }
 
-/// Whether some peer is not connected.
+/// Whether some peer is not connected, or has not been compared with.
 pub(super) fn is_cut(resource: &Resource) -> bool {
-    resource.connections.is_empty() || resource.connections.iter().any(health::is_cut)
+    resource.connections.is_empty() || resource.connections.iter().any(peering::is_cut)
 }
 
 /// Whether Pacemaker has more than one instance promoted; `None` without Pacemaker.

@@ -2,12 +2,12 @@
 
 use super::attribute::Writing;
 use super::demote::lower_once;
-use super::health;
+use super::peering;
 use super::record::Record;
 use super::trouble::{Trouble, until};
 use super::{Helper, seen};
 use crate::kernel::drbd::Drbd;
-use crate::kernel::drbd::model::{Resource, Role};
+use crate::kernel::drbd::model::Resource;
 use crate::kernel::drbd::tools::Drbdadm;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
@@ -25,7 +25,7 @@ impl Helper {
         let mut record = was.clone();
         let not_there = || OcfError::new(Code::Generic, format_args!("{name} is not there: drbdadm up {name}"));
         let resource = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
-        if health::is_connected(&resource) {
+        if peering::is_connected(&resource) {
             self.assess(cx, &resource, &mut record, Writing::IfLost);
         }
         self.check_guard(cx, &resource, &record)?;
@@ -66,7 +66,7 @@ impl Helper {
                 "{name} has no up to date data to be promoted on: {refusal}: connect the peer"
             )));
         }
-        let is_there = || seen(drbd, name, record, cx).ok().flatten().is_some_and(|now| has_primary_peer(&now));
+        let is_there = || seen(drbd, name, record, cx).ok().flatten().is_some_and(|now| now.primary_peers().next().is_some());
         if refusal.peer_is_primary() && self.fails_early && is_there() {
             return Err(Trouble::last(format_args!("{name}: the peer is Primary: {refusal}")));
         }
@@ -75,15 +75,10 @@ impl Helper {
 
     /// What a start was told to leave unconnected.
     fn connect_late(&self, cx: &Context, drbd: &Drbd, drbdadm: &Drbdadm, now: &Resource) {
-        if self.connects_late && health::stands_alone(now) {
+        if self.connects_late && peering::stands_alone(now) {
             if let Err(e) = self.connect(cx, drbd, drbdadm, now, cx.deadline.share(0.5)) {
                 tracing::warn!("{}", e.error);
             }
         }
     }
-}
-
-/// Whether a connected peer is Primary.
-fn has_primary_peer(resource: &Resource) -> bool {
-    resource.connections.iter().any(|peer| !health::is_cut(peer) && peer.peer_role == Some(Role::Primary))
 }

@@ -19,10 +19,12 @@ pub struct Record {
     pub is_started: bool,
     /// When that was, in clock ticks since boot.
     pub started: u64,
-    /// Whether a peer has been connected since.
+    /// Whether the peer that was Primary last has been connected since, and told of its data; any peer where it has no name.
     pub was_connected: bool,
     /// Whether the peer was Primary when last seen.
     pub peer_was_primary: Option<bool>,
+    /// The name of that peer, as far as it is known.
+    pub primary_peer: Option<String>,
     /// Since when I/O stands still, in clock ticks since boot.
     pub frozen_since: Option<u64>,
     /// The promotion score as it was last written.
@@ -42,8 +44,30 @@ pub struct Written {
     pub value: Option<u32>,
     /// When, in clock ticks since boot.
     pub at: u64,
-    /// The process that keeps the attributes, by number and start time.
-    pub keeper: Option<(i32, u64)>,
+    /// What became of it.
+    #[serde(default)]
+    pub kept: Kept,
+}
+
+/// What became of a score that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// Nobody knows: writing it failed, or came back too late.
+    #[default]
+    Unsure,
+    /// It was taken, by a process that was not found.
+    Somewhere,
+    /// The process with this number and start time keeps it.
+    By(i32, u64),
+}
+
+impl Written {
+    /// Whether a score may be there.
+    #[must_use]
+    pub fn may_stand(&self) -> bool {
+        self.value.is_some() || self.kept == Kept::Unsure
+    }
 }
 
 fn file(cx: &Context, resource: &str) -> StateFile {
@@ -90,4 +114,24 @@ pub fn now() -> u64 {
 #[must_use]
 pub fn since(moment: u64) -> Duration {
     Duration::from_millis(now().saturating_sub(moment) * 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_of_an_older_version_is_read_and_its_score_written_again() {
+        let old = r#"{"volumes":[[0,10]],"is_started":true,"score":{"value":10000,"at":7,"keeper":[812,90]}}"#;
+        let record: Record = serde_json::from_str(old).unwrap();
+        assert!(record.is_started && record.volumes == [(0, 10)]);
+        assert_eq!(record.score, Some(Written { value: Some(10000), at: 7, kept: Kept::Unsure }));
+    }
+
+    #[test]
+    fn a_score_whose_writing_failed_may_stand_even_if_it_was_to_go() {
+        let written = |value, kept| Written { value, at: 0, kept };
+        assert!(written(Some(1), Kept::Somewhere).may_stand() && written(None, Kept::Unsure).may_stand());
+        assert!(!written(None, Kept::By(1, 2)).may_stand());
+    }
 }

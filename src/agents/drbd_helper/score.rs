@@ -1,7 +1,7 @@
 //! The promotion score: how good a Primary this side would be. Decides from what it is given; asks and writes nothing.
 
 use super::values::{PeerPrimary, Steps};
-use crate::kernel::drbd::model::{Connection, ConnectionState, Device, DiskState, PeerDevice, Resource, Role};
+use crate::kernel::drbd::model::{Connection, Device, DiskState, PeerDevice, Resource};
 
 /// What a score depends on beside the resource.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,9 @@ pub fn score(resource: &Resource, grounds: &Grounds) -> Score {
         return Score::None;
     }
     // A promoted instance is not moved by what would keep another one from being promoted.
-    if !resource.is_primary() && (grounds.is_guarded || grounds.is_split || is_kept_off(resource, &devices, grounds)) {
+    if !resource.is_promoted(grounds.volumes)
+        && (grounds.is_guarded || grounds.is_split || is_kept_off(resource, &devices, grounds))
+    {
         return Score::None;
     }
     let all = |state: DiskState| devices.iter().all(|device| device.disk == Some(state));
@@ -86,7 +88,7 @@ fn counted<'a>(resource: &'a Resource, volumes: &[(u32, u32)]) -> Vec<&'a Device
 fn is_good(connection: &Connection, devices: &[&Device]) -> bool {
     let on_peer = |device: &&Device| connection.peer_devices.iter().find(|peer| peer.volume == device.volume);
     let is_up = |peer: &PeerDevice| peer.disk == Some(DiskState::UpToDate);
-    connection.state == Some(ConnectionState::Connected) && devices.iter().all(|device| on_peer(device).is_some_and(is_up))
+    connection.is_connected() && devices.iter().all(|device| on_peer(device).is_some_and(is_up))
 }
 
 /// Whether what some peer has is not known. What a peer without any disk has, is.
@@ -100,7 +102,7 @@ fn is_alone(resource: &Resource, devices: &[&Device]) -> bool {
 
 /// Whether a peer that is Primary, and has all the data itself, is a reason for no score.
 fn is_kept_off(resource: &Resource, devices: &[&Device], grounds: &Grounds) -> bool {
-    let is_there = || resource.connections.iter().any(|peer| peer.peer_role == Some(Role::Primary) && is_good(peer, devices));
+    let is_there = || resource.primary_peers().any(|peer| is_good(peer, devices));
     match grounds.peer_primary {
         PeerPrimary::Keep => false,
         PeerPrimary::Remove => is_there(),

@@ -7,8 +7,8 @@ use super::attribute::Writing;
 use super::demote::lower_once;
 use super::evidence;
 use super::guard::Guard;
-use super::health;
 use super::observe::is_cut;
+use super::peering;
 use super::record::{self, Record};
 use super::trouble::{Trouble, drbdsetup, needs_root, until};
 use super::values::{Guarding, Reconnect};
@@ -114,7 +114,7 @@ impl Helper {
         deadline: Deadline,
     ) -> Result<bool, Trouble> {
         let name = &resource.name;
-        let is_wanted = |resource: &Resource| is_cut(resource) && (!drbd.is_84() || health::stands_alone(resource));
+        let is_wanted = |resource: &Resource| peering::lacks_peer(resource) && (!drbd.is_84() || peering::stands_alone(resource));
         if !is_wanted(resource) {
             return Ok(false);
         }
@@ -142,7 +142,7 @@ impl Helper {
             Guarding::Off => Guard::default(),
             _ => Guard::load_or_unreadable(cx.root, &resource.name),
         };
-        is_cut(resource) && health::is_split(resource, &guard, evidence::of_split_brain(cx.root, resource))
+        is_cut(resource) && peering::is_split(resource, &guard, evidence::is_told(cx.root, resource))
     }
 }
 
@@ -248,8 +248,8 @@ impl Start<'_> {
         let until = self.cx.deadline.share(0.5).within(self.helper.wait_for_peer);
         loop {
             let resource = self.now()?;
-            let is_vain = self.helper.connects_late || health::stands_alone(&resource);
-            if is_vain || health::is_connected(&resource) || until.is_past() {
+            let is_vain = self.helper.connects_late || peering::stands_alone(&resource);
+            if is_vain || until.is_past() || self.helper.has_met_last_primary(self.cx, &resource) {
                 return Ok(resource);
             }
             // On DRBD 9 a look is a command.

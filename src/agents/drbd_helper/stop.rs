@@ -2,8 +2,8 @@
 
 use super::Helper;
 use super::demote::held_open;
-use super::health;
 use super::observe::{is_cut, is_gone, meta, remember_primary};
+use super::peering;
 use super::record::Record;
 use super::trouble::{Trouble, drbdsetup, until};
 use super::values::Guarding;
@@ -30,6 +30,7 @@ impl Helper {
             self.remember_at_last(cx, resource, &mut record);
         }
         until(cx.deadline, || down_once(cx, name, before.as_ref()))?;
+        self.is_down.set(true);
         if before.as_ref().is_none_or(is_cut) {
             self.outdate_if_due(cx, name, cx.deadline.share(0.5));
         }
@@ -45,7 +46,7 @@ impl Helper {
         }
         if resource.is_primary() {
             self.note_primary(cx, resource, "demoted");
-        } else if health::is_connected(resource) {
+        } else if peering::is_connected(resource) {
             remember_primary(cx, resource, record);
         }
     }

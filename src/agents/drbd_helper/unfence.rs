@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Helper;
-use super::health;
+use super::peering;
 use super::record::Record;
 use crate::kernel::drbd::model::Resource;
 use crate::ocf::run::Context;
@@ -18,7 +18,7 @@ impl Helper {
             record.is_unfenced = false;
             return;
         }
-        if !health::is_equal(resource) {
+        if !peering::is_equal(resource) {
             record.is_unfenced = false;
             return;
         }

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::volumes::{need_root, resource_arg, resource_of};
+use crate::agents::drbd_helper::evidence;
 use crate::agents::drbd_helper::guard::{Guard, Reason};
-use crate::agents::drbd_helper::marker;
 use crate::commands::put;
 use crate::kernel::attr::Root;
 
@@ -109,12 +109,22 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
         Ok(guard) => guard,
         Err(e) if is_checked && only.is_none() => {
             Guard::discard(root, resource)?;
+            // It may have been one for a split brain.
+            evidence::forget_split_brain(root, resource)?;
             return Ok(format!("{resource}: removed a guard that could not be understood ({e})\n"));
         }
-        Err(e) => return Err(e.into()),
+        Err(e) if only.is_none() => {
+            let first = advice(Reason::Unreadable).replace("RES", resource);
+            bail!("{resource}: the guard can not be read ({e}); first {first}; when that is done, say so with --i-checked");
+        }
+        Err(e) => bail!("{resource}: the guard can not be read ({e}), so it can be cleared only as a whole, without --reason"),
     };
     let standing: Vec<Reason> = guard.entries.iter().map(|entry| entry.reason).filter(|reason| is_meant(*reason)).collect();
     if standing.is_empty() {
+        if is_checked && only == Some(Reason::SplitBrain) {
+            // The next monitor would guard it for what has been told.
+            evidence::forget_split_brain(root, resource)?;
+        }
         return Ok(format!(
             "{resource}: {}\n",
             only.map_or("no guard".to_owned(), |reason| format!("no guard for {}", name(reason)))
@@ -128,8 +138,8 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
         );
     }
     Guard::clear(root, resource, is_meant)?;
-    if standing.contains(&Reason::SplitBrain) {
-        marker::forget(root, resource)?;
+    if standing.iter().any(|reason| matches!(reason, Reason::SplitBrain | Reason::Unreadable)) {
+        evidence::forget_split_brain(root, resource)?;
     }
     Ok(format!("{resource}: cleared {}\n", standing.iter().map(|reason| name(*reason)).collect::<Vec<_>>().join(", ")))
 }
@@ -138,6 +148,7 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
 mod tests {
     use super::*;
     use crate::agents::drbd_helper::guard::{Entry, records_of};
+    use crate::kernel::drbd::model::{Device, Resource};
 
     fn guarded(reasons: &[Reason]) -> (tempfile::TempDir, Root) {
         let keep = tempfile::tempdir().unwrap();
@@ -189,11 +200,36 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_has_told_of_a_split_brain_that_is_cleared_counts_no_more() {
+        let device = Device { minor: 10, ..Device::default() };
+        let alone = Resource { name: "r0".into(), devices: vec![device], ..Resource::default() };
+        let line = |time: u32| format!("<1>[   {time}.000001] block drbd10: Split-Brain detected but unresolved, dropping\n");
+        for standing in [vec![Reason::SplitBrain], vec![Reason::Unreadable, Reason::IoError], vec![]] {
+            let (_keep, root) = guarded(&standing);
+            root.dir("/proc/sys/kernel/random").set("boot_id", "6d1f\n").unwrap();
+            root.dir("/dev").set("kmsg", &line(12)).unwrap();
+            assert!(evidence::is_told(&root, &alone));
+            let only = standing.is_empty().then_some(Reason::SplitBrain);
+            clear(&root, "r0", only, true).unwrap();
+            assert!(!evidence::is_told(&root, &alone), "{standing:?}");
+            root.dir("/dev").set("kmsg", &line(13)).unwrap();
+            assert!(evidence::is_told(&root, &alone), "they have met again");
+        }
+        let (_keep, root) = guarded(&[Reason::IoError]);
+        root.dir("/proc/sys/kernel/random").set("boot_id", "6d1f\n").unwrap();
+        root.dir("/dev").set("kmsg", &line(12)).unwrap();
+        clear(&root, "r0", None, true).unwrap();
+        assert!(evidence::is_told(&root, &alone), "nobody has looked at that");
+    }
+
+    #[test]
     fn a_guard_that_can_not_be_understood_goes_only_as_a_whole() {
         let (_keep, root) = guarded(&[]);
         records_of(&root, "r0").set("guard.json", "{").unwrap();
-        assert!(clear(&root, "r0", None, false).is_err());
-        assert!(clear(&root, "r0", Some(Reason::IoError), true).is_err());
+        let why = clear(&root, "r0", None, false).unwrap_err().to_string();
+        assert!(why.contains("guard.json") && why.ends_with("say so with --i-checked"), "{why}");
+        let why = clear(&root, "r0", Some(Reason::IoError), true).unwrap_err().to_string();
+        assert!(why.ends_with("without --reason"), "{why}");
         assert!(clear(&root, "r0", None, true).unwrap().starts_with("r0: removed a guard"));
         assert!(Guard::load(&root, "r0").unwrap().is_empty());
     }

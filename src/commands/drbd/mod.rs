@@ -1,6 +1,5 @@
 //! `ocf-san drbd …`: the kernel's handlers, and what an operator asks about DRBD.
 
-mod evidence;
 mod guard;
 pub mod handler;
 mod recover;

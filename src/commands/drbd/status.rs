@@ -77,7 +77,9 @@ fn one(out: &mut String, resource: &Resource) -> std::fmt::Result {
     let branch = |at: usize| if at + 1 == last { ("└─", "  ") } else { ("├─", "│ ") };
     for (at, device) in resource.devices.iter().enumerate() {
         let size = device.size.map(|kib| format!(" {}", size(kib))).unwrap_or_default();
-        writeln!(out, "{} volume:{} minor:{} disk:{}{size}", branch(at).0, device.volume, device.minor, word(device.disk))?;
+        let other = device.role.filter(|_| device.role != resource.role);
+        let role = other.map(|role| format!(" role:{role}")).unwrap_or_default();
+        writeln!(out, "{} volume:{} minor:{}{role} disk:{}{size}", branch(at).0, device.volume, device.minor, word(device.disk))?;
     }
     for (at, connection) in resource.connections.iter().enumerate() {
         let (fork, line) = branch(resource.devices.len() + at);
@@ -160,6 +162,7 @@ fn device_value(device: &Device) -> Value {
     Value::Object(object([
         ("volume", Some(device.volume.into())),
         ("minor", Some(device.minor.into())),
+        ("role", text(device.role)),
         ("disk-state", text(device.disk)),
         ("client", device.is_client.map(Value::from)),
         ("open", device.is_open.map(Value::from)),

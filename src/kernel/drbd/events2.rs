@@ -1,5 +1,5 @@
-//! The text of `drbdsetup events2 --now --statistics`: one object a line, `exists KIND key:value …`, and `exists -` at the end. The tools for
-//! 8.4 and for 9 write the same words.
+//! The text of `drbdsetup events2 --now --statistics` of DRBD 9: one object a line, `exists KIND key:value …`, and `exists -` at the end. The
+//! tools for 8.4 write the same words, but invent a name and a node id of the peer, and call done what is in sync.
 //!
 //! Without its end it is an error, and so is a line that is none: what can not be read must not look like what is not there.
 
@@ -17,7 +17,7 @@ const ACTIONS: [&str; 7] = ["exists", "create", "change", "destroy", "rename", "
 ///
 /// # Errors
 /// The end is missing, or a line is not understood.
-pub fn parse(text: &str, is_84: bool) -> Result<Vec<Resource>, String> {
+pub fn parse(text: &str) -> Result<Vec<Resource>, String> {
     let mut all: Vec<Resource> = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(['#', '-'])) {
         let mut words = line.split_ascii_whitespace();
@@ -26,7 +26,7 @@ pub fn parse(text: &str, is_84: bool) -> Result<Vec<Resource>, String> {
         match (action, kind) {
             ("exists", "-") if line.len() == "exists -".len() => return Ok(all),
             ("exists", "resource" | "connection" | "device" | "peer-device") => {
-                describe(kind, &keys, is_84, &mut all).ok_or_else(|| format!("not understood: {line:.60}"))?;
+                describe(kind, &keys, &mut all).ok_or_else(|| format!("not understood: {line:.60}"))?;
             }
             (action, kind) if kind != "-" && ACTIONS.contains(&action) => {}
             _ => return Err(format!("not understood: {line:.60}")),
@@ -57,7 +57,7 @@ impl<'a> Keys<'a> {
 }
 
 /// Adds what a line says. `None` when it does not say of what.
-fn describe(kind: &str, keys: &Keys, is_84: bool, all: &mut Vec<Resource>) -> Option<()> {
+fn describe(kind: &str, keys: &Keys, all: &mut Vec<Resource>) -> Option<()> {
     let name = keys.text("name").filter(|name| !name.is_empty())?;
     let at = all.iter().position(|resource| resource.name == name).unwrap_or_else(|| {
         all.push(Resource { name: name.to_owned(), ..Resource::default() });
@@ -71,25 +71,24 @@ fn describe(kind: &str, keys: &Keys, is_84: bool, all: &mut Vec<Resource>) -> Op
             resource.fails_io = keys.flag("force-io-failures");
         }
         "connection" => {
-            let connection = connection(keys, is_84, &mut resource.connections);
+            let connection = connection(keys, &mut resource.connections);
             connection.state = keys.text("connection").and_then(ConnectionState::parse);
             connection.peer_role = keys.text("role").and_then(Role::parse);
             connection.is_congested = keys.flag("congested");
         }
         "device" => resource.devices.push(device(keys)?),
         _ => {
-            let peer_device = peer_device(keys, is_84)?;
-            connection(keys, is_84, &mut resource.connections).peer_devices.push(peer_device);
+            let peer_device = peer_device(keys)?;
+            connection(keys, &mut resource.connections).peer_devices.push(peer_device);
         }
     }
     Some(())
 }
 
 /// The connection that a line is about; it is added when it is new.
-fn connection<'a>(keys: &Keys, is_84: bool, all: &'a mut Vec<Connection>) -> &'a mut Connection {
-    // The tool for 8.4 invents a node id, and calls every peer "peer".
-    let id = keys.number("peer-node-id").filter(|_| !is_84);
-    let peer = keys.text("conn-name").filter(|_| !is_84).map(str::to_owned);
+fn connection<'a>(keys: &Keys, all: &'a mut Vec<Connection>) -> &'a mut Connection {
+    let id = keys.number("peer-node-id");
+    let peer = keys.text("conn-name").map(str::to_owned);
     let at = all.iter().position(|one| one.peer_node_id == id && one.peer == peer).unwrap_or(all.len());
     if at == all.len() {
         all.push(Connection { peer, peer_node_id: id, ..Connection::default() });
@@ -101,6 +100,7 @@ fn device(keys: &Keys) -> Option<Device> {
     Some(Device {
         volume: keys.number("volume")?,
         minor: keys.number("minor")?,
+        role: None,
         disk: keys.text("disk").and_then(DiskState::parse),
         is_client: keys.flag("client"),
         has_quorum: keys.flag("quorum"),
@@ -114,9 +114,8 @@ fn device(keys: &Keys) -> Option<Device> {
     })
 }
 
-fn peer_device(keys: &Keys, is_84: bool) -> Option<PeerDevice> {
-    // What the tool for 8.4 calls done is the part of the device that is in sync, not how far the resync is.
-    let progress = keys.number("done").filter(|_| !is_84).map(|done| Progress {
+fn peer_device(keys: &Keys) -> Option<PeerDevice> {
+    let progress = keys.number("done").map(|done| Progress {
         permille: permille(done),
         left: keys.number("eta").and_then(seconds),
         speed: keys.number("dbdt1").and_then(kibibytes),
@@ -177,10 +176,10 @@ mod tests {
 
     #[test]
     fn an_end_alone_is_nothing_at_all_and_no_end_is_an_error() {
-        assert_eq!(parse("exists -\n", false).unwrap(), []);
-        assert_eq!(parse("# nothing here\n\n- skipped 3\nexists -\nchange resource name:r0 role:Primary\n", true).unwrap(), []);
-        assert!(parse("", false).unwrap_err().contains("end"));
-        assert!(parse("exists resource name:r0 role:Primary\n", false).is_err());
+        assert_eq!(parse("exists -\n").unwrap(), []);
+        assert_eq!(parse("# nothing here\n\n- skipped 3\nexists -\nchange resource name:r0 role:Primary\n").unwrap(), []);
+        assert!(parse("").unwrap_err().contains("end"));
+        assert!(parse("exists resource name:r0 role:Primary\n").is_err());
     }
 
     #[test]
@@ -192,20 +191,20 @@ mod tests {
             "exists peer-device name:r0",
             "r0",
         ] {
-            assert!(parse(&format!("{line}\nexists -\n"), false).unwrap_err().contains(line), "{line}");
+            assert!(parse(&format!("{line}\nexists -\n")).unwrap_err().contains(line), "{line}");
         }
         for line in ["exists path name:r0 local:ipv4:1.2.3.4:7788", "exists", "call helper name:r0 helper:fence-peer"] {
-            assert_eq!(parse(&format!("{line}\nexists -\n"), false).unwrap(), [], "{line}");
+            assert_eq!(parse(&format!("{line}\nexists -\n")).unwrap(), [], "{line}");
         }
     }
 
     #[test]
     fn every_reason_of_a_suspension_is_told() {
-        let r = &parse("exists resource name:r0 suspended:user,no-data,fencing,quorum,moon\nexists -\n", false).unwrap()[0];
+        let r = &parse("exists resource name:r0 suspended:user,no-data,fencing,quorum,moon\nexists -\n").unwrap()[0];
         assert!(r.suspended.untold && r.suspended.to_string() == "user,no-data,fencing,quorum");
         assert_eq!((r.role, r.fails_io), (None, None));
         let line = "exists peer-device name:r0 volume:0 resync-suspended:user,dependency done:-5 dbdt1:-1.00 eta:nan";
-        let r = &parse(&format!("{line}\nexists -\n"), false).unwrap()[0];
+        let r = &parse(&format!("{line}\nexists -\n")).unwrap()[0];
         let (_, peer) = r.peer_devices().next().unwrap();
         assert_eq!(peer.paused_by, ["user", "dependency"]);
         assert_eq!(peer.progress, Some(Progress::default()));
@@ -219,9 +218,8 @@ mod tests {
                     exists peer-device name:r0 peer-node-id:2 conn-name:n2 volume:0\n\
                     exists peer-device name:r0 peer-node-id:2 conn-name:n2 volume:1\n\
                     exists peer-device name:r0 peer-node-id:1 conn-name:n1 volume:0\nexists -\n";
-        let connections = |is_84| parse(text, is_84).unwrap().remove(0).connections;
-        let counts: Vec<_> = connections(false).iter().map(|c| (c.peer.clone(), c.peer_devices.len())).collect();
+        let connections = parse(text).unwrap().remove(0).connections;
+        let counts: Vec<_> = connections.iter().map(|c| (c.peer.clone(), c.peer_devices.len())).collect();
         assert_eq!(counts, [(Some("n1".to_owned()), 1), (Some("n2".to_owned()), 2)]);
-        assert_eq!(connections(true).len(), 1, "8.4 has one at the most");
     }
 }

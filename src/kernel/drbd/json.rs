@@ -54,6 +54,7 @@ fn device(value: &Value) -> Option<Device> {
     Some(Device {
         volume: narrow(value, "volume")?,
         minor: narrow(value, "minor")?,
+        role: None,
         disk: text(value, "disk-state").and_then(DiskState::parse),
         is_client: flag(value, "client"),
         has_quorum: flag(value, "quorum"),

@@ -25,14 +25,34 @@ const AGREED: [&str; 8] =
     ["Connected", "Established", "WFBitMapS", "WFBitMapT", "SyncSource", "SyncTarget", "PausedSyncS", "PausedSyncT"];
 
 /// Whether the log says that one of these minors met a peer whose data have a history of their own, and not that the two have agreed
-/// since.
+/// since. Lines up to that time, in µs by the log's own clock, are passed over; one without a time never is.
 ///
 /// # Errors
 /// The log can not be read.
-pub fn split_brain_in_kernel_log(root: &Root, resource: &str, minors: &[u32]) -> Result<bool> {
+pub fn split_brain_in_kernel_log(root: &Root, resource: &str, minors: &[u32], passed: Option<u64>) -> Result<bool> {
     let mut sight = Sight::new(resource, minors);
-    sight.see(&kmsg::read(root)?);
+    sight.see(&kmsg::read(root)?, passed);
     Ok(sight.is_split())
+}
+
+/// The time of the youngest line, in µs by the log's own clock; `None` where lines have none.
+///
+/// # Errors
+/// The log can not be read.
+pub fn youngest_line(root: &Root) -> Result<Option<u64>> {
+    Ok(kmsg::read(root)?.lines().filter_map(|line| parts(line).0).max())
+}
+
+/// Time and text of `<level>[   12.345678] text`; no time where `printk.time` is off.
+fn parts(line: &str) -> (Option<u64>, &str) {
+    let text = line.strip_prefix('<').and_then(|text| text.split_once('>')).map_or(line, |(_, text)| text);
+    let Some((head, rest)) = text.strip_prefix('[').and_then(|text| text.split_once("] ")) else { return (None, text) };
+    // Some kernels name the caller behind it: `[   12.345678][    T1] text`.
+    let time = head.split(']').next().and_then(|time| time.trim().split_once('.'));
+    let micros = |(seconds, rest): (&str, &str)| {
+        Some(seconds.parse::<u64>().ok()? * 1_000_000 + format!("{rest:0<6}").parse::<u64>().ok()?)
+    };
+    (time.and_then(micros), rest)
 }
 
 /// What was seen so far of each volume and peer.
@@ -47,11 +67,12 @@ impl<'a> Sight<'a> {
         Self { resource, minors, split: BTreeMap::new() }
     }
 
-    /// `<level>[   12.345678] text`; without the time where `printk.time` is off.
-    fn see(&mut self, log: &str) {
+    fn see(&mut self, log: &str, passed: Option<u64>) {
         for line in log.lines() {
-            let text = line.strip_prefix('<').and_then(|text| text.split_once('>')).map_or(line, |(_, text)| text);
-            let text = text.strip_prefix('[').and_then(|text| text.split_once("] ")).map_or(text, |(_, text)| text);
+            let (time, text) = parts(line);
+            if time.is_some_and(|time| passed.is_some_and(|passed| time <= passed)) {
+                continue;
+            }
             let Some((who, what)) = text.split_once(": ").filter(|(who, _)| self.is_ours(who)) else { continue };
             if what.starts_with(SPLIT) {
                 self.split.insert(who.to_owned(), true);
@@ -97,7 +118,7 @@ mod tests {
         let root = Root::fake(dir.path());
         let records = texts.iter().enumerate().map(|(n, text)| format!("<1>[   {n}.000001] {text}\n"));
         root.dir("/dev").set("kmsg", &records.collect::<String>()).unwrap();
-        split_brain_in_kernel_log(&root, "r0", &[0, 11]).unwrap()
+        split_brain_in_kernel_log(&root, "r0", &[0, 11], None).unwrap()
     }
 
     const SPLIT_84: &str = "block drbd11: Split-Brain detected but unresolved, dropping connection!";
@@ -130,6 +151,22 @@ mod tests {
         ];
         assert!(is_split(&after));
         assert!(!is_split(&after[1..]));
+    }
+
+    #[test]
+    fn what_was_said_up_to_a_moment_is_passed_over_if_it_has_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::fake(dir.path());
+        let log = |text: &str| root.dir("/dev").set("kmsg", text).unwrap();
+        let is_split = |passed| split_brain_in_kernel_log(&root, "r0", &[11], passed).unwrap();
+        log(&format!("<1>[   12.345678] {SPLIT_84}\n<6>[   12.400001][    T7] block drbd11: bitmap\n"));
+        let now = youngest_line(&root).unwrap();
+        assert_eq!(now, Some(12_400_001));
+        assert!(is_split(None) && is_split(Some(12_345_677)) && !is_split(now));
+        log(&format!("<1>[   12.345678] {SPLIT_84}\n<1>[   12.400002] {SPLIT_84}\n"));
+        assert!(is_split(now), "a younger one");
+        log(&format!("<1>{SPLIT_84}\n"));
+        assert!(youngest_line(&root).unwrap().is_none() && is_split(now));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::error::{KernelError, Result};
 use super::exec::Tool;
 use crate::deadline::Deadline;
 
+pub mod absence;
 pub mod config;
 pub mod events2;
 pub mod generation;
@@ -27,6 +28,7 @@ pub mod names;
 pub mod netlink;
 pub mod proc_drbd;
 pub mod resource84;
+pub mod states;
 pub mod tools;
 pub mod version;
 
@@ -118,7 +120,7 @@ impl Drbd {
             Err(why) => {
                 let args: Vec<_> = ["events2", "--now", "--statistics"].into_iter().chain(name).collect();
                 let text = tool.ok(&args, deadline)?;
-                match events2::parse(&text, false) {
+                match events2::parse(&text) {
                     Ok(all) => return Ok(all),
                     Err(_) if !has_no_json => why,
                     Err(why) => why,

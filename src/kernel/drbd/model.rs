@@ -5,153 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Words that are spelled as the kernel spells them.
-macro_rules! words {
-    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $word:ident),+ $(,)? }) => {
-        $(#[$about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$doc])* $word),+ }
-
-        impl $name {
-            /// All of them, in the kernel's order.
-            pub const ALL: &[Self] = &[$(Self::$word),+];
-
-            /// The word as the kernel spells it; `None` for one that this program does not know.
-            #[must_use]
-            pub fn parse(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|known| known.word() == word)
-            }
-
-            /// As the kernel spells it.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$word => stringify!($word)),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-    };
-}
-
-words! {
-    /// The role of a resource on one node.
-    Role {
-        /// Not known, for want of a connection.
-        Unknown,
-        /// May be written to.
-        Primary,
-        /// May not be opened.
-        Secondary,
-    }
-}
-
-words! {
-    /// The state of a disk, worst first (`enum drbd_disk_state`, drbd.h; 8.4 lacks `Detaching`).
-    DiskState {
-        /// No disk is attached.
-        Diskless,
-        /// Its meta-data is being read.
-        Attaching,
-        /// It is being given up.
-        Detaching,
-        /// It has reported an error and is about to be detached.
-        Failed,
-        /// It is attached and asks the peer who is right.
-        Negotiating,
-        /// Its content is of no moment: a resync is under way or was cut off.
-        Inconsistent,
-        /// Its content is of one moment, and a newer one exists.
-        Outdated,
-        /// Of a peer: there is no connection.
-        DUnknown,
-        /// Its content is of one moment; whether a newer one exists shows when connected.
-        Consistent,
-        /// Its content is the newest.
-        UpToDate,
-    }
-}
-
-words! {
-    /// The state of a connection (DRBD 9's words; 8.4's `WFConnection` is `Connecting`, and all that replicates is `Connected`).
-    ConnectionState {
-        /// No network configuration, or dropped for good until somebody connects.
-        StandAlone,
-        /// On the way to `StandAlone`.
-        Disconnecting,
-        /// About to try again.
-        Unconnected,
-        /// The peer has not answered in time.
-        Timeout,
-        /// The socket broke.
-        BrokenPipe,
-        /// The socket reported an error.
-        NetworkFailure,
-        /// The peer spoke something else.
-        ProtocolError,
-        /// The peer closes.
-        TearDown,
-        /// Waits for the peer to appear.
-        Connecting,
-        /// Connected.
-        Connected,
-    }
-}
-
-words! {
-    /// What a connected pair of disks is doing (`enum drbd_repl_state`, DRBD 9; 8.4 has the same words in `cs:`).
-    Replication {
-        /// Nothing, for want of a connection.
-        Off,
-        /// Mirrors every write.
-        Established,
-        /// A full sync as source begins.
-        StartingSyncS,
-        /// A full sync as target begins.
-        StartingSyncT,
-        /// About to send the bitmap.
-        WFBitMapS,
-        /// About to receive the bitmap.
-        WFBitMapT,
-        /// About to receive the generation.
-        WFSyncUUID,
-        /// Brings the peer up to date.
-        SyncSource,
-        /// Is being brought up to date.
-        SyncTarget,
-        /// Compares, at the peer's side of the requests.
-        VerifyS,
-        /// Compares, and asks for it.
-        VerifyT,
-        /// As `SyncSource`, paused.
-        PausedSyncS,
-        /// As `SyncTarget`, paused.
-        PausedSyncT,
-        /// Does not mirror, because the network is congested.
-        Ahead,
-        /// As `Ahead`, seen from the peer.
-        Behind,
-    }
-}
-
-impl Replication {
-    /// Whether this side is being brought up to date, is about to be, or has lost touch.
-    #[must_use]
-    pub fn is_target(self) -> bool {
-        use Replication::{Behind, PausedSyncT, StartingSyncT, SyncTarget, WFBitMapT, WFSyncUUID};
-        matches!(self, StartingSyncT | WFBitMapT | WFSyncUUID | SyncTarget | PausedSyncT | Behind)
-    }
-
-    /// Whether a resync runs, is about to or is paused, whatever the side.
-    #[must_use]
-    pub fn is_resync(self) -> bool {
-        use Replication::{PausedSyncS, StartingSyncS, SyncSource, WFBitMapS};
-        (self.is_target() && self != Self::Behind) || matches!(self, StartingSyncS | WFBitMapS | SyncSource | PausedSyncS)
-    }
-}
+pub use super::states::{ConnectionState, DiskState, Replication, Role};
 
 /// Why I/O stands still. 8.4's `/proc/drbd` says only that it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -195,7 +49,7 @@ impl fmt::Display for Suspension {
 pub struct Resource {
     /// Its name.
     pub name: String,
-    /// The role here.
+    /// The role here: on 8.4 that of its volumes, Primary if one of them is.
     pub role: Option<Role>,
     /// Whether and why I/O stands still.
     pub suspended: Suspension,
@@ -214,6 +68,8 @@ pub struct Device {
     pub volume: u32,
     /// The minor number, up to 1048575.
     pub minor: u32,
+    /// Its own role, which only 8.4 has; DRBD 9 has one for the resource.
+    pub role: Option<Role>,
     /// The local disk.
     pub disk: Option<DiskState>,
     /// Whether it is without a disk on purpose (DRBD 9).
@@ -289,6 +145,21 @@ pub struct Progress {
     pub is_stalled: bool,
 }
 
+impl Connection {
+    /// Whether the peer has answered and the two have not compared their data yet: a split brain, and who is newer, shows only then.
+    #[must_use]
+    pub fn is_in_handshake(&self) -> bool {
+        self.state == Some(ConnectionState::Connected)
+            && self.peer_devices.iter().all(|peer| peer.replication == Some(Replication::Off))
+    }
+
+    /// Whether it is connected, and the two have compared their data.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.state == Some(ConnectionState::Connected) && !self.is_in_handshake()
+    }
+}
+
 impl Resource {
     /// The peer's side of a volume, over each connection.
     pub fn peers_of(&self, volume: u32) -> impl Iterator<Item = (&Connection, &PeerDevice)> {
@@ -300,10 +171,29 @@ impl Resource {
         self.connections.iter().flat_map(|c| c.peer_devices.iter().map(move |p| (c, p)))
     }
 
-    /// Whether it is Primary here.
+    /// Whether it, or any volume of it, is Primary here: it may be written to.
     #[must_use]
     pub fn is_primary(&self) -> bool {
         self.role == Some(Role::Primary)
+    }
+
+    /// The connections to peers that are Primary; as a rule that is one at the most.
+    pub fn primary_peers(&self) -> impl Iterator<Item = &Connection> {
+        let is_primary = |c: &&Connection| c.state == Some(ConnectionState::Connected) && c.peer_role == Some(Role::Primary);
+        self.connections.iter().filter(is_primary)
+    }
+
+    /// Whether it is Primary here with all the volumes in use, which are all of them where `in_use` names none.
+    #[must_use]
+    pub fn is_promoted(&self, in_use: &[(u32, u32)]) -> bool {
+        self.is_primary() && self.unpromoted(in_use).is_none()
+    }
+
+    /// The first volume in use that is not Primary by itself.
+    #[must_use]
+    pub fn unpromoted(&self, in_use: &[(u32, u32)]) -> Option<&Device> {
+        let counts = |device: &Device| in_use.is_empty() || in_use.iter().any(|(volume, _)| *volume == device.volume);
+        self.devices.iter().find(|device| device.role.is_some_and(|role| role != Role::Primary) && counts(device))
     }
 }
 
@@ -312,12 +202,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_is_read_as_it_is_written() {
-        for state in DiskState::ALL {
-            assert_eq!(DiskState::parse(state.word()), Some(*state));
+    fn a_resource_is_promoted_when_all_volumes_in_use_are_primary_and_primary_when_one_is() {
+        let of = |role, roles: &[Option<Role>]| {
+            let devices = (0..).zip(roles).map(|(volume, role)| Device { volume, role: *role, ..Device::default() });
+            Resource { role: Some(role), devices: devices.collect(), ..Resource::default() }
+        };
+        let (primary, secondary) = (Some(Role::Primary), Some(Role::Secondary));
+        assert!(of(Role::Primary, &[None, None]).is_promoted(&[]), "DRBD 9");
+        assert!(!of(Role::Secondary, &[None]).is_promoted(&[]));
+        assert!(of(Role::Primary, &[primary, primary]).is_promoted(&[]));
+        let partly = of(Role::Primary, &[primary, secondary]);
+        assert!(partly.is_primary() && !partly.is_promoted(&[]) && !partly.is_promoted(&[(0, 0), (1, 1)]));
+        assert!(partly.is_promoted(&[(0, 0)]), "the other is being added");
+        assert!(!partly.is_promoted(&[(1, 1)]));
+    }
+
+    #[test]
+    fn two_that_have_not_compared_their_data_are_not_connected() {
+        let of = |state, all: &[Option<Replication>]| {
+            let peer_devices = all.iter().map(|replication| PeerDevice { replication: *replication, ..PeerDevice::default() });
+            let it = Connection { state: Some(state), peer_devices: peer_devices.collect(), ..Connection::default() };
+            (it.is_in_handshake(), it.is_connected())
+        };
+        let (off, on) = (Some(Replication::Off), Some(Replication::Established));
+        for none_yet in [&[][..], &[off], &[off, off]] {
+            assert_eq!(of(ConnectionState::Connected, none_yet), (true, false));
         }
-        assert_eq!(Replication::parse("WFSyncUUID"), Some(Replication::WFSyncUUID));
-        assert_eq!(ConnectionState::parse("connected"), None);
-        assert!(DiskState::Outdated > DiskState::Inconsistent && DiskState::UpToDate > DiskState::Consistent);
+        // A volume that the peer does not have stays off; and what is not said is not denied.
+        for compared in [&[on][..], &[off, on], &[Some(Replication::WFBitMapT)], &[None]] {
+            assert_eq!(of(ConnectionState::Connected, compared), (false, true));
+        }
+        assert_eq!(of(ConnectionState::Connecting, &[off]), (false, false));
+    }
+
+    #[test]
+    fn a_primary_peer_is_one_that_is_connected() {
+        let peer = |state, role| Connection { state: Some(state), peer_role: Some(role), ..Connection::default() };
+        let of = |connections| Resource { connections, ..Resource::default() }.primary_peers().count();
+        let primary = peer(ConnectionState::Connected, Role::Primary);
+        assert_eq!(of(vec![primary.clone(), peer(ConnectionState::Connected, Role::Secondary)]), 1);
+        assert_eq!(of(vec![primary.clone(), primary]), 2);
+        assert_eq!(of(vec![peer(ConnectionState::Connecting, Role::Primary)]), 0);
     }
 }

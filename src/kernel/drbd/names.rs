@@ -56,7 +56,7 @@ fn linked(root: &Root, known: &[u32]) -> Result<Vec<(String, Vec<VolumeMinor>)>>
 }
 
 /// DRBD's directory in debugfs, if it is mounted and we may look.
-fn debugfs(root: &Root) -> Result<Option<Dir>> {
+pub(super) fn debugfs(root: &Root) -> Result<Option<Dir>> {
     let dir = root.dir(DEBUGFS);
     match dir.dir("resources").is_directory() {
         Ok(is_there) => Ok(is_there.then_some(dir)),

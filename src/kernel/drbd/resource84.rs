@@ -42,6 +42,7 @@ fn device(volume: u32, number: u32, minor: Option<&Minor>) -> Device {
     let about = Device { volume, minor: number, ..Device::default() };
     let Some(minor) = minor else { return about };
     Device {
+        role: minor.role,
         disk: minor.disk,
         read: minor.read,
         written: minor.written,
@@ -79,6 +80,9 @@ mod tests {
         let r = resource("r0", &[(0, 0), (1, 1), (2, 2), (3, 9)], &proc_drbd::parse(text).unwrap());
         assert_eq!((r.role, r.connections[0].state), (Some(Role::Primary), Some(ConnectionState::Connected)));
         assert_eq!(r.connections[0].peer_role, Some(Role::Secondary));
+        let roles: Vec<_> = r.devices.iter().map(|device| device.role).collect();
+        assert_eq!(roles, [Some(Role::Secondary), Some(Role::Primary), Some(Role::Secondary), None]);
+        assert!(r.is_primary() && !r.is_promoted(&[]) && r.is_promoted(&[(1, 1)]));
         let disks: Vec<_> = r.devices.iter().map(|device| (device.minor, device.disk)).collect();
         let [diskless, good, failed] = [DiskState::Diskless, DiskState::UpToDate, DiskState::Failed].map(Some);
         assert_eq!(disks, [(0, diskless), (1, good), (2, failed), (9, None)]);

@@ -86,6 +86,20 @@ fn the_volume_that_is_worst_is_named() {
     is_told(&world, 191, &[&format!("{}/1", world.resource), "Diskless"]);
 }
 
+/// 8.4 promotes each volume by itself. It may be written to, and does not serve.
+#[test]
+#[ignore = "vm: makes a DRBD resource"]
+fn a_resource_that_is_primary_in_part() {
+    let world = World::connected(2);
+    sh(&format!("drbdsetup primary {}", world.minor)).ok();
+    world.call("monitor").run().is(9).says(&["/0 is Primary and", "/1 is not", "drbdadm secondary"]);
+    world.call("probe").run().is(9);
+    world.call("promote").run().is(1).says(&["/1 is not"]);
+    world.call("demote").run().is(0);
+    assert_eq!(world.role(), "Secondary");
+    world.call("monitor").run().is(0);
+}
+
 #[test]
 #[ignore = "vm: detaches a disk"]
 fn a_peer_without_a_disk() {

@@ -1,6 +1,6 @@
 //! What this node has to do so that the other side's data is kept, or why it does nothing. Pure.
 
-use crate::agents::drbd_helper::health::is_equal;
+use crate::agents::drbd_helper::peering::is_equal;
 use crate::kernel::drbd::model::{Connection, ConnectionState, DiskState, Replication, Resource};
 
 /// What there is to know.

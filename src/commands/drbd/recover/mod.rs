@@ -9,15 +9,14 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use self::decide::{Plan, Sight, decide};
-use super::evidence;
 use super::snapshots::{self, Kind, Order, Storage};
 use super::status::peer_device;
 use super::steps::{Act, Ground, Step, confirm, wait_for_handlers};
 use super::volumes::{Known, host, know, need_root, resource_arg, resource_of};
+use crate::agents::drbd_helper::evidence;
 use crate::agents::drbd_helper::guard::{Guard, Reason};
-use crate::agents::drbd_helper::health::is_equal;
 use crate::agents::drbd_helper::last_primary::now;
-use crate::agents::drbd_helper::marker;
+use crate::agents::drbd_helper::peering::is_equal;
 use crate::commands::put;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -232,7 +231,7 @@ impl Task<'_> {
         if Guard::clear(self.root, self.resource, |reason| reason == Reason::SplitBrain)? {
             put("the guard against promotion after a split brain is cleared here\n")?;
         }
-        marker::forget(self.root, self.resource)?;
+        evidence::forget_split_brain(self.root, self.resource)?;
         if self.here == self.victim {
             self.remind()?;
         }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::agents::drbd_helper::evidence;
 use crate::agents::drbd_helper::guard::{Entry, Guard};
 use crate::agents::drbd_helper::last_primary::{self, LastPrimary};
-use crate::commands::drbd::evidence;
 use crate::commands::drbd::volumes::{Known, host};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -120,11 +120,14 @@ impl Facts {
             suspended: state.map(|state| state.suspended.to_string()),
             connection: state.map(|_| connection.and_then(|c| c.state).unwrap_or(ConnectionState::StandAlone).to_string()),
             peer_role: connection.and_then(|connection| connection.peer_role).map(|role| role.to_string()),
-            last_primary: LastPrimary::load(root, resource),
             split_brain: evidence::of_split_brain(root, resource, state),
             missing: known.missing.clone(),
             ..Self::default()
         };
+        match LastPrimary::load(root, resource) {
+            Ok(last) => facts.last_primary = last,
+            Err(e) => facts.missing.push(format!("last Primary: {e}")),
+        }
         match Guard::load(root, resource) {
             Ok(guard) => facts.guard = guard.entries,
             Err(e) => facts.missing.push(format!("guard: {e}")),
