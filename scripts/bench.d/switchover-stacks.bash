@@ -91,14 +91,14 @@ enter() {
 stop_writing() {
     local verified
     [ "$stack" != floor ] || return 0
-    verified=$(writer verify-all)
+    verified=$(writer_limit=600 writer verify-all)
     if [ "$(value "$verified" lost)" != 0 ]; then
         echo "$stack: not all that was acknowledged is there: $verified" | tee -a "$work/failures"
         return 1
     fi
     writer end && on ini /root/initiator logout
 }
-writer() { limit=150 on ini /root/writer "$1"; } # WORD
+writer() { limit=${writer_limit:-150} on ini /root/writer "$1"; } # WORD
 
 # The group runs on one node, the other one is there and would take it, nobody forbids that.
 is_whole() {

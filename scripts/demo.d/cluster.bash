@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2154,SC2034 # set by scripts/demo or scripts/drill
-# Sourced by scripts/demo and scripts/drill: from nothing to a running cluster with an initiator that writes.
+# shellcheck shell=bash disable=SC2154,SC2034 # set by who sources it
+# Sourced by scripts/demo and all that builds its cluster: from nothing to a running cluster with an initiator that writes.
 
 # Not a secret that guards anything, but as every run has its own, none can be copied from here.
 secret=$(printf 'demo%04x%04x%04x' "$RANDOM" "$RANDOM" "$RANDOM")
@@ -46,6 +46,7 @@ put_files() {
         [ "${STACK:-ours}" = peer ] || lab put "$node" "$here/../packaging/drbd.d/ocf-san-84.res" /etc/drbd.d/ocf-san-84.res || return 1
         for part in node cib; do lab put "$node" "$parts/$part" "/root/$part" || return 1; done
         on "$node" /root/node files "${drbd_disk:-/dev/vdb}" "${STACK:-ours}" || return 1
+        ! declare -F more_files >/dev/null || more_files "$node" || return 1 # what the script needs beyond that
     done
 }
 

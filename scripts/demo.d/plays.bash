@@ -1,10 +1,10 @@
-# shellcheck shell=bash disable=SC2154 # set by scripts/demo or scripts/drill
-# Sourced by scripts/demo, and by scripts/drill for its first part: the events, what the initiator noticed of them, and the table.
+# shellcheck shell=bash disable=SC2154 # set by who sources it
+# Sourced by scripts/demo, and by all that builds its cluster for the first part: the events, what the initiator noticed of them, and the table.
 
 rows=()
 total_errors=0 total_lost=0 total_gap=0
 
-writer() { limit=150 on ini /root/writer "$1" 2>>"$log"; } # WORD
+writer() { limit=${writer_limit:-150} on ini /root/writer "$1" 2>>"$log"; } # WORD
 
 # The group runs on the node and both disks are being written to again.
 taken_over() { # NODE

@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2154 # set by scripts/demo
-# Sourced by scripts/demo and scripts/drill: what they say ($me is who speaks), and how they run things.
+# shellcheck shell=bash disable=SC2154 # set by who sources it
+# Sourced by scripts/demo and all that builds its cluster: what they say ($me is who speaks), and how they run things.
 
 failed=0
 ours='' # set once the lab may hold something of this run

@@ -1,5 +1,5 @@
-# shellcheck shell=bash disable=SC2154,SC2034,SC2016 # set by scripts/drill; what guests expand
-# Sourced by scripts/drill: from whatever a case left to a sound cluster.
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016 # set by who sources it; what guests expand
+# Sourced by scripts/drill: from whatever a case left to a sound cluster. By scripts/soak and scripts/no-false-failover for what is sound.
 
 # Generous with what may take long, because no case is to fail for an emulated processor; but bounded.
 settle() { # NAME
