@@ -13,6 +13,9 @@ mark_all() {
 # Actions that failed, with their reasons, as the cluster has them before anything is cleaned.
 keep_cluster_record() { # during|after
     local node # who is left first
+    for node in node1 node2; do
+        limit=15 on "$node" timeout 10 ocf-san drbd status >"$case_dir/mirror-$1-$node" 2>&1
+    done
     for node in "$bystander" "$victim"; do
         limit=20 on "$node" timeout 15 crm_mon -1rf >"$case_dir/cluster-$1" 2>>"$log" && [ -s "$case_dir/cluster-$1" ] && return
     done

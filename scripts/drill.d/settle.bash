@@ -16,8 +16,14 @@ settle() { # NAME
     join_halves "$1" || return 1
     take_constraints_away
     wait_for 240 find_active && wait_for 240 in_sync "$active" || return 1
-    on "$active" crm_resource --cleanup # no sooner: until then each monitor of DRBD-helper says what is not as it should be
+    clean_up
     wait_for 240 is_sound && sleep 6 && is_sound # a monitor later still
+}
+# In maintenance mode: for as long as what a cleanup has forgotten is being looked for, Pacemaker (2.1.5) takes a promoted instance for
+# stopped, and restarts what depends on it.
+clean_up() {
+    limit=120 on "$active" 'crm_attribute -n maintenance-mode -v true && crm_resource --cleanup && timeout 90 crm_resource --wait
+        crm_attribute -n maintenance-mode -D'
 }
 is_on() { # NODE
     local said

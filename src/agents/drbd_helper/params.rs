@@ -73,8 +73,8 @@ pub static DEGRADED_CODES: Param<bool> = Param::or(
     "false",
     "Answer 190 and 191",
     "Whether a monitor answers 190 and 191 (degraded) with its reason when it serves and somebody should look: a split brain, a resync, no disk \
-     or no peer. Pacemaker shows it from version 2.1.1 on; other callers may take it for a failure. With false the answer is 0 or 8, and \
-     the finding is logged when it changes.",
+     or no peer. Pacemaker shows it from version 2.1.1 on, and until a cleanup, which belongs into maintenance mode; other callers may take \
+     it for a failure. With false the answer is 0 or 8, and the finding is logged when it changes.",
 )
 .reloadable();
 
