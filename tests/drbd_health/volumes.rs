@@ -19,19 +19,19 @@ fn the_worst_volume_decides_and_is_named() {
 }
 
 #[test]
-fn a_resource_of_which_a_part_is_primary_is_neither_promoted_nor_fine() {
+fn a_resource_of_which_a_part_is_primary_is_not_fine_and_no_failure() {
     let (primary, secondary) = ("cs:Connected ro:Primary/Secondary ds:UpToDate/UpToDate C r-----", HEALTHY);
     let cut = "cs:StandAlone ro:Primary/Unknown ds:UpToDate/Outdated   r-----";
     let of = |volumes| Beside { volumes, ..NOTHING };
     let guarded = Beside { guard: Some(Reason::SplitBrain), ..NOTHING };
     let new = "cs:Connected ro:Secondary/Secondary ds:Inconsistent/UpToDate C r-----";
     let mixed = format!("{primary}|{secondary}");
-    let says = "r0/0 is Primary and r0/1 is not: drbdadm secondary r0";
+    let says = "r0/0 is Primary and r0/1 is not: drbdadm primary r0, or secondary";
     holds(&[
-        ("by halves", &mixed, NOTHING, 9, "10000", says),
-        ("the other half", &format!("{secondary}|{primary}"), NOTHING, 9, "10000", "r0/1 is Primary and r0/0 is not"),
-        ("as is remembered", &mixed, of(&[(0, 0), (1, 1)]), 9, "10000", says),
-        ("guarded, it is no promoted one that is to stay", &format!("{cut}|{SPLIT}"), guarded, 9, "-", says),
+        ("by halves", &mixed, NOTHING, 191, "10000", says),
+        ("the other half", &format!("{secondary}|{primary}"), NOTHING, 191, "10000", "r0/1 is Primary and r0/0 is not"),
+        ("as is remembered", &mixed, of(&[(0, 0), (1, 1)]), 191, "10000", says),
+        ("guarded, it is no promoted one that is to stay", &format!("{cut}|{SPLIT}"), guarded, 191, "-", "split brain"),
         (
             "two Primaries come first",
             &format!("{}|{secondary}", primary.replace("/Secondary", "/Primary")),
@@ -63,4 +63,7 @@ fn a_volume_that_is_being_added_does_not_take_the_score_and_one_that_is_gone_is_
     assert_eq!(answer(&of_proc(&text), of(&[(0, 0)])).2, "10000");
     assert_eq!(answer(&of_proc(&text), of(&[(0, 0), (1, 1)])).2, "-");
     holds(&[("gone", healthy, of(&[(0, 0), (1, 1)]), 190, "10000", "r0/1 (minor 1) is gone: drbdadm adjust r0")]);
+    let primary = healthy.replace("Secondary/Secondary", "Primary/Secondary");
+    let says = "r0/1 (minor 1) is gone: drbdadm adjust r0; drbdadm primary r0";
+    holds(&[("gone below a Primary", &primary, of(&[(0, 0), (1, 1)]), 191, "10000", says)]);
 }

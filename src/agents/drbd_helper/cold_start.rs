@@ -15,6 +15,16 @@ use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
 impl Helper {
+    /// An instance that nobody here has started, as one that was brought up by hand, is one from the first look at it on.
+    pub(super) fn adopt(&self, cx: &Context, resource: &Resource, record: &mut Record) {
+        if record.is_started {
+            return;
+        }
+        record.is_started = true;
+        record.started = record::now();
+        self.guard_older_data(cx, resource, record);
+    }
+
     /// After a start: if a peer was Primary last and has not been met since, this side may hold older data.
     pub(super) fn guard_older_data(&self, cx: &Context, resource: &Resource, record: &Record) {
         if self.guarding == Guarding::Off || record.was_connected || resource.is_primary() {
@@ -27,7 +37,7 @@ impl Helper {
                 tracing::warn!("{name}: {}, and that peer has not been connected since: no promotion before it is", last.detail);
             }
             Ok(false) => {}
-            Err(e) => tracing::error!("{name} is guarded ({}) until the next boot only: {e}", Reason::OlderData),
+            Err(e) => tracing::error!("{name}: {}, and that can not be written to the disk: {e}", last.detail),
         }
     }
 
@@ -74,7 +84,9 @@ impl Helper {
         }
         match Guard::clear(cx.root, name, |reason| reason == Reason::OlderData) {
             Ok(_) => {
-                tracing::warn!("{name}: the peer was Primary last and has not come within cold_start_wait: promoted without it");
+                tracing::warn!(
+                    "{name}: the peer was Primary last and has not come within cold_start_wait: may be promoted without it"
+                );
                 guard.entries.retain(|entry| entry.reason != Reason::OlderData);
             }
             Err(e) => tracing::warn!("{e}"),
@@ -280,7 +292,24 @@ mod tests {
         assert_eq!(LastPrimary::load(&node.root(), "r0").unwrap().unwrap().who, Who::Nobody);
         // At a start that is connected nothing is guarded.
         node.root().dir("/var/lib/ocf-san/drbd/r0").set("last-primary.json", "{").unwrap();
+        node.start(&r0([there("node2"), there("node3")]));
+        assert!(!node.is_guarded());
+        // Of two peers it may have been the one that is away.
+        node.root().dir("/var/lib/ocf-san/drbd/r0").set("last-primary.json", "{").unwrap();
         node.start(&r0([there("node2"), gone("node3")]));
+        assert!(node.is_guarded());
+    }
+
+    #[test]
+    fn one_that_was_brought_up_by_hand_is_guarded_from_the_first_look_on() {
+        let alone = r0([gone("node2"), gone("node3")]);
+        let mut node = Node::new();
+        node.was_primary("node2");
+        node.monitor(&alone);
+        assert!(node.is_guarded() && node.record.is_started);
+        // Once: who has looked and cleared it is not asked again.
+        Guard::clear(&node.root(), "r0", |_| true).unwrap();
+        node.monitor(&alone);
         assert!(!node.is_guarded());
     }
 }

@@ -5,8 +5,7 @@ use std::iter;
 use super::cleared;
 use super::guard::{Guard, Reason};
 use super::marker::{self, MARKERS};
-use super::observe::is_cut;
-use super::peering;
+use super::peering::{self, is_any_cut};
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::kernel_log::split_brain_in_kernel_log;
 use crate::kernel::drbd::model::Resource;
@@ -33,7 +32,7 @@ pub fn of_split_brain(root: &Root, resource: &str, state: Option<&Resource>) -> 
 /// Whether the handler or the kernel has told of a split brain since this resource was last connected. Looks at nothing while it is.
 #[must_use]
 pub fn is_told(root: &Root, resource: &Resource) -> bool {
-    is_cut(resource) && told(root, &resource.name, Some(resource)).next().is_some()
+    is_any_cut(resource) && told(root, &resource.name, Some(resource)).next().is_some()
 }
 
 /// What the handler and the kernel have told, the former first.
@@ -43,7 +42,8 @@ fn told<'a>(root: &'a Root, name: &'a str, state: Option<&'a Resource>) -> impl 
     marker.chain(log).flatten()
 }
 
-fn has_marker(root: &Root, name: &str) -> bool {
+/// Whether the handler has left a marker.
+pub(super) fn has_marker(root: &Root, name: &str) -> bool {
     marker::of(root, name).inspect_err(|e| tracing::debug!("{e}")).is_ok_and(|markers| !markers.is_empty())
 }
 
@@ -51,7 +51,7 @@ fn has_marker(root: &Root, name: &str) -> bool {
 fn is_in_log(root: &Root, resource: &Resource) -> bool {
     let minors: Vec<u32> = resource.devices.iter().map(|device| device.minor).collect();
     let find = || split_brain_in_kernel_log(root, &resource.name, &minors, cleared::until(root, &resource.name));
-    is_cut(resource) && find().inspect_err(|e| tracing::debug!("{e}")).unwrap_or(false)
+    is_any_cut(resource) && find().inspect_err(|e| tracing::debug!("{e}")).unwrap_or(false)
 }
 
 /// A split brain is over, or somebody has chosen: what has been told of it up to now counts no more.

@@ -77,7 +77,7 @@ pub fn partly_promoted(resource: &Resource, volumes: &[(u32, u32)]) -> Option<St
     let other = resource.unpromoted(volumes).filter(|_| resource.is_primary())?;
     let one = resource.devices.iter().find(|device| device.role == Some(Role::Primary))?;
     let name = &resource.name;
-    Some(format!("{name}/{} is Primary and {name}/{} is not: drbdadm secondary {name}", one.volume, other.volume))
+    Some(format!("{name}/{} is Primary and {name}/{} is not: drbdadm primary {name}, or secondary", one.volume, other.volume))
 }
 
 /// What there is to say, the worst first.
@@ -119,9 +119,6 @@ impl Look<'_> {
         if resource.fails_io == Some(true) {
             return Some(format!("{name}: all I/O fails (secondary --force): drbdadm secondary {name}"));
         }
-        if let Some(why) = partly_promoted(resource, self.facts.volumes) {
-            return Some(why);
-        }
         // What the peer has is about to be known.
         let is_asking = resource.connections.iter().any(Connection::is_in_handshake);
         let is_out = |d: &&Device| {
@@ -154,6 +151,9 @@ impl Look<'_> {
         if !self.facts.guard.is_empty() {
             return Some(format!("{name} is guarded ({}): ocf-san drbd guard clear {name}", self.facts.guard));
         }
+        if let Some(why) = partly_promoted(resource, self.facts.volumes) {
+            return Some(why);
+        }
         if self.facts.frozen_io.0 == Frozen::Degraded {
             if let Some(why) = self.frozen() {
                 return Some(why);
@@ -167,7 +167,8 @@ impl Look<'_> {
         }
         let is_there = |volume: u32| resource.devices.iter().any(|device| device.volume == volume);
         if let Some((volume, minor)) = self.facts.volumes.iter().find(|(volume, _)| !is_there(*volume)) {
-            return Some(format!("{name}/{volume} (minor {minor}) is gone: drbdadm adjust {name}"));
+            let next = if resource.is_primary() { format!("; drbdadm primary {name}") } else { String::new() };
+            return Some(format!("{name}/{volume} (minor {minor}) is gone: drbdadm adjust {name}{next}"));
         }
         let worst = resource.devices.iter().min_by_key(|d| d.disk.unwrap_or(DiskState::UpToDate));
         worst

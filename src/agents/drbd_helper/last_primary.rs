@@ -39,16 +39,13 @@ pub struct LastPrimary {
     pub at: String,
     /// What happened: `promoted`, `demoted`, `seen`.
     pub event: String,
-    /// The data generation at that time, where it was to be had.
-    #[serde(default)]
-    pub generation: Option<String>,
 }
 
 impl LastPrimary {
     /// What is seen now.
     #[must_use]
     pub fn now(who: Who, node: Option<String>, event: &str) -> Self {
-        Self { who, node, at: now(), event: event.to_owned(), generation: None }
+        Self { who, node, at: now(), event: event.to_owned() }
     }
 
     /// What was last seen of this resource; `None` when nothing was.
@@ -70,6 +67,19 @@ impl LastPrimary {
         dir.create_all(0o755)?;
         let text = serde_json::to_vec_pretty(self).map_err(|e| KernelError::new("write", dir.path().join(FILE), e.into()))?;
         dir.replace_file_for_good(FILE, &text)
+    }
+
+    /// Somebody knows that this side has the newest data, or the newest that are left: no peer was Primary later.
+    ///
+    /// # Errors
+    /// The directory is not writable.
+    pub fn settle(root: &Root, resource: &str) -> Result<()> {
+        let node = match Self::load(root, resource) {
+            Ok(Some(last)) if last.who == Who::Peer => last.node,
+            Ok(_) => return Ok(()),
+            Err(_) => None,
+        };
+        Self::now(Who::Nobody, node, "cleared").save(root, resource)
     }
 
     /// As [`LastPrimary::save`]; that it fails is logged.
@@ -121,10 +131,12 @@ impl LastPeer {
         }
     }
 
-    /// Whether it is connected, and both sides have told each other about their data.
+    /// Whether it is connected, and both sides have told each other about their data. Where there is no telling which peer it is, that takes
+    /// all of them.
     #[must_use]
     pub fn is_met(&self, resource: &Resource) -> bool {
-        resource.connections.iter().any(|connection| self.is(connection) && peering::has_met(resource, connection))
+        let mut meant = resource.connections.iter().filter(|connection| self.is(connection)).peekable();
+        meant.peek().is_some() && meant.all(|connection| peering::has_met(resource, connection))
     }
 
     /// Whether this side is proven to have the same data. Where there is no telling which peer it is, that takes all of them.
@@ -165,6 +177,8 @@ mod tests {
         assert_eq!((peer.node.as_deref(), peer.detail.as_str()), (Some("node2"), "node2 was Primary at 2026-01-31T12:00:00Z"));
         LastPrimary::now(Who::Here, None, "demoted").save(&root, "r0").unwrap();
         assert_eq!(LastPeer::load(&root, "r0"), None);
+        LastPrimary::settle(&root, "r0").unwrap();
+        assert_eq!(LastPrimary::load(&root, "r0").unwrap().unwrap().who, Who::Here);
         records_of(&root, "r0").set(FILE, "{").unwrap();
         LastPrimary::load(&root, "r0").unwrap_err();
         let peer = LastPeer::load(&root, "r0").unwrap();
@@ -172,6 +186,8 @@ mod tests {
             peer.node.is_none() && peer.detail.starts_with("who was Primary last could not be read (understand "),
             "{peer:?}"
         );
+        LastPrimary::settle(&root, "r0").unwrap();
+        assert_eq!(LastPeer::load(&root, "r0"), None);
     }
 
     fn peer(name: Option<&str>, replication: Replication, disk: DiskState) -> Connection {
@@ -198,7 +214,7 @@ mod tests {
         let one = beside(vec![gone("node2"), there("node3")]);
         assert!(!last(Some("node2")).is_met(&one) && !last(Some("node2")).is_equal(&one));
         assert!(last(Some("node3")).is_met(&one) && last(Some("node3")).is_equal(&one));
-        assert!(last(None).is_met(&one) && !last(None).is_equal(&one), "it may be either");
+        assert!(!last(None).is_met(&one) && !last(None).is_equal(&one), "it may be either");
         let all = beside(vec![there("node2"), there("node3")]);
         assert!(last(None).is_equal(&all) && last(Some("node4")).is_equal(&all) && !last(Some("node4")).is_met(&all));
         let unnamed = beside(vec![peer(None, Established, UpToDate)]);

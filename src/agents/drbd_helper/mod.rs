@@ -154,6 +154,10 @@ impl Agent for Helper {
         let writing = if cx.env.is_probe() { Writing::Again } else { Writing::IfLost };
         let state = self.assess(cx, &resource, &mut record, writing);
         record.save(cx, name, &was);
+        // Nothing of it serves anybody yet; one that serves is left to whoever took a volume of it down.
+        if let Some(why) = health::partly_promoted(&resource, &record.volumes).filter(|_| cx.env.is_probe()) {
+            return Ok(State::FailedPromoted(why));
+        }
         Ok(if level == Level::Cheap { state } else { self.with_snapshots(cx, &resource, state) })
     }
 
@@ -165,7 +169,9 @@ impl Agent for Helper {
             Some(resource) if resource.is_promoted(&record.volumes) => State::Promoted,
             Some(resource) if resource.is_primary() => {
                 let why = health::partly_promoted(&resource, &record.volumes);
-                State::FailedPromoted(why.unwrap_or_else(|| format!("{name} is Primary in part: drbdadm secondary {name}")))
+                State::FailedPromoted(
+                    why.unwrap_or_else(|| format!("{name} is Primary in part: drbdadm primary {name}, or secondary")),
+                )
             }
             Some(resource) if health::is_bare(&resource) && !self.is_lowered.get() => {
                 State::Partial(format!("{name} has neither a disk nor a connection: drbdadm adjust {name}"))

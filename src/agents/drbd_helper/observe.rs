@@ -23,6 +23,7 @@ impl Helper {
     /// What a monitor says of the resource; the score is written, and what is to be remembered is.
     pub(super) fn assess(&self, cx: &Context, resource: &Resource, record: &mut Record, writing: Writing) -> State {
         let is_told = self.guarding != Guarding::Off && evidence::is_told(cx.root, resource);
+        self.adopt(cx, resource, record);
         self.remember(cx, resource, record);
         let guard = self.guard_now(cx, resource, record, is_told);
         let volumes = record.volumes.clone();
@@ -90,11 +91,13 @@ impl Helper {
     /// The guard, after what is seen now has been added to it or has cleared it.
     pub(super) fn guard_now(&self, cx: &Context, resource: &Resource, record: &Record, is_told: bool) -> Guard {
         if self.guarding == Guarding::Off {
+            forget_solved(cx, resource);
             return Guard::default();
         }
         let name = &resource.name;
         let mut guard = self.standing_guard(cx, name, record);
-        if !guard.is_empty() {
+        // A disk that is slow to write must not keep a Primary from answering; it is written once that is none any more.
+        if !guard.is_empty() && !resource.is_primary() {
             if let Err(e) = Guard::settle(cx.root, name) {
                 tracing::debug!("{e}");
             }
@@ -115,6 +118,15 @@ impl Helper {
         }
         end_what_is_over(cx, resource, &mut guard);
         guard
+    }
+}
+
+/// Where no guard is kept, what a handler has told of a split brain ends all the same when both sides are equal: a start heeds it.
+fn forget_solved(cx: &Context, resource: &Resource) {
+    if peering::is_equal(resource) && evidence::has_marker(cx.root, &resource.name) {
+        if let Err(e) = evidence::forget_split_brain(cx.root, &resource.name) {
+            tracing::warn!("{e}");
+        }
     }
 }
 
@@ -180,11 +192,6 @@ pub(super) fn is_gone(cx: &Context, record: &mut Record) {
 /// An entry of the guard that is made now.
 pub(super) fn entry(reason: Reason, by: &str, detail: &str) -> Entry {
     Entry { reason, since: now(), by: by.to_owned(), detail: detail.to_owned() }
-}
-
-/// Whether some peer is not connected, or has not been compared with.
-pub(super) fn is_cut(resource: &Resource) -> bool {
-    resource.connections.is_empty() || resource.connections.iter().any(peering::is_cut)
 }
 
 /// Whether Pacemaker has more than one instance promoted; `None` without Pacemaker.

@@ -9,6 +9,12 @@ pub fn is_cut(connection: &Connection) -> bool {
     !connection.is_connected()
 }
 
+/// Whether some peer is not connected, or has not been compared with.
+#[must_use]
+pub fn is_any_cut(resource: &Resource) -> bool {
+    resource.connections.is_empty() || resource.connections.iter().any(is_cut)
+}
+
 /// Whether some peer is not there, nor about to be.
 #[must_use]
 pub fn lacks_peer(resource: &Resource) -> bool {
@@ -47,8 +53,7 @@ pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
 /// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these.
 #[must_use]
 pub fn is_certainly_split(resource: &Resource, guard: &Guard, was_told: bool) -> bool {
-    let is_cut = resource.connections.is_empty() || resource.connections.iter().any(is_cut);
-    is_cut && (was_told || guard.has(Reason::SplitBrain) || stands_alone_with_outdated_peer(resource))
+    is_any_cut(resource) && (was_told || guard.has(Reason::SplitBrain) || stands_alone_with_outdated_peer(resource))
 }
 
 /// Whether it stands alone although the peer was outdated.

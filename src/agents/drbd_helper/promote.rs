@@ -28,6 +28,7 @@ impl Helper {
         if peering::is_connected(&resource) {
             self.assess(cx, &resource, &mut record, Writing::IfLost);
         }
+        self.adopt(cx, &resource, &mut record);
         self.check_guard(cx, &resource, &record)?;
         let done = until(cx.deadline, || self.raise_once(cx, &drbd, &drbdadm, &record));
         if let Err(e) = done {

@@ -7,7 +7,6 @@ use super::attribute::Writing;
 use super::demote::lower_once;
 use super::evidence;
 use super::guard::Guard;
-use super::observe::is_cut;
 use super::peering;
 use super::record::{self, Record};
 use super::trouble::{Trouble, drbdsetup, needs_root, until};
@@ -123,7 +122,9 @@ impl Helper {
         let now = seen(drbd, name, &Record::load(cx, name), cx)?;
         let Some(resource) = now.as_ref().filter(|now| is_wanted(now)) else { return Ok(false) };
         if self.is_split_now(cx, resource) && self.reconnect == Reconnect::NeverSplitBrain {
-            tracing::warn!("{name} stays unconnected after a split brain: ocf-san drbd report {name}");
+            tracing::warn!(
+                "{name} stays unconnected, because there was a split brain or may have been: ocf-san drbd report {name}"
+            );
             return Ok(false);
         }
         let command: &[&str] = if drbd.is_84() { &["connect"] } else { &["adjust"] };
@@ -142,7 +143,7 @@ impl Helper {
             Guarding::Off => Guard::default(),
             _ => Guard::load_or_unreadable(cx.root, &resource.name),
         };
-        is_cut(resource) && peering::is_split(resource, &guard, evidence::is_told(cx.root, resource))
+        peering::is_any_cut(resource) && peering::is_split(resource, &guard, evidence::is_told(cx.root, resource))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Helper;
 use super::demote::held_open;
-use super::observe::{is_cut, is_gone, meta, remember_primary};
+use super::observe::{is_gone, meta, remember_primary};
 use super::peering;
 use super::record::Record;
 use super::trouble::{Trouble, drbdsetup, until};
@@ -31,7 +31,7 @@ impl Helper {
         }
         until(cx.deadline, || down_once(cx, name, before.as_ref()))?;
         self.is_down.set(true);
-        if before.as_ref().is_none_or(is_cut) {
+        if before.as_ref().is_none_or(peering::is_any_cut) {
             self.outdate_if_due(cx, name, cx.deadline.share(0.5));
         }
         is_gone(cx, &mut record);

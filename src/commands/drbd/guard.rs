@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::volumes::{need_root, resource_arg, resource_of};
 use crate::agents::drbd_helper::evidence;
 use crate::agents::drbd_helper::guard::{Guard, Reason};
+use crate::agents::drbd_helper::last_primary::LastPrimary;
 use crate::commands::put;
 use crate::kernel::attr::Root;
 
@@ -111,6 +112,7 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
             Guard::discard(root, resource)?;
             // It may have been one for a split brain.
             evidence::forget_split_brain(root, resource)?;
+            LastPrimary::settle(root, resource)?;
             return Ok(format!("{resource}: removed a guard that could not be understood ({e})\n"));
         }
         Err(e) if only.is_none() => {
@@ -140,6 +142,10 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
     Guard::clear(root, resource, is_meant)?;
     if standing.iter().any(|reason| matches!(reason, Reason::SplitBrain | Reason::Unreadable)) {
         evidence::forget_split_brain(root, resource)?;
+    }
+    // Or the next start would guard it again.
+    if standing.iter().any(|reason| matches!(reason, Reason::OlderData | Reason::Unreadable)) {
+        LastPrimary::settle(root, resource)?;
     }
     Ok(format!("{resource}: cleared {}\n", standing.iter().map(|reason| name(*reason)).collect::<Vec<_>>().join(", ")))
 }
