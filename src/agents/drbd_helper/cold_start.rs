@@ -269,11 +269,10 @@ mod tests {
         node.root().dir("/var/lib/ocf-san/drbd/r0").set("guard.json", "{").unwrap();
         let alone = r0([gone("node2"), gone("node3")]);
         let why = node.may_be_promoted(&alone).unwrap_err();
-        let says =
-            "r0: the guard could not be read (/var/lib/ocf-san/drbd/r0/guard.json): ocf-san drbd guard clear r0 --i-checked";
+        let says = "r0: the guard could not be read (/var/lib/ocf-san/drbd/r0/guard.json): ocf-san drbd guard clear r0";
         assert_eq!(why.reason, says);
         node.monitor(&alone);
-        assert!(node.record.finding.ends_with("ocf-san drbd guard clear r --i-checked"), "{}", node.record.finding);
+        assert!(node.record.finding.ends_with("ocf-san drbd guard clear r"), "{}", node.record.finding);
         // As good as one all the same: nothing is connected.
         assert!(node.with("0", |helper, cx, _| helper.is_split_now(cx, &alone)));
     }

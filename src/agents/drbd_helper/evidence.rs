@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use super::cleared;
+use super::cleared::{self, Noted};
 use super::guard::{Guard, Reason};
 use super::marker::{self, MARKERS};
 use super::peering::{self, is_any_cut};
@@ -54,11 +54,11 @@ fn is_in_log(root: &Root, resource: &Resource) -> bool {
     is_any_cut(resource) && find().inspect_err(|e| tracing::debug!("{e}")).unwrap_or(false)
 }
 
-/// A split brain is over, or somebody has chosen: what has been told of it up to now counts no more.
+/// A split brain is over, or somebody has chosen: what has been told of it up to now counts no more, as far as that can be noted.
 ///
 /// # Errors
 /// A marker can not be removed, or that it is over can not be noted.
-pub fn forget_split_brain(root: &Root, resource: &str) -> Result<()> {
+pub fn forget_split_brain(root: &Root, resource: &str) -> Result<Noted> {
     marker::forget(root, resource)?;
     cleared::note(root, resource)
 }
@@ -105,12 +105,12 @@ mod tests {
         assert!(!is_told(&root, &waits));
         marker::make(&root, "r0", &[1]).unwrap();
         assert!(is_told(&root, &waits) && !is_told(&root, &state(ConnectionState::Connected, DiskState::UpToDate)));
-        forget_split_brain(&root, "r0").unwrap();
+        assert_eq!(forget_split_brain(&root, "r0").unwrap(), Noted::All);
         assert!(!is_told(&root, &waits));
         root.dir("/dev").set("kmsg", LINE).unwrap();
         assert!(is_told(&root, &waits));
         root.dir("/proc/sys/kernel/random").set("boot_id", "6d1f\n").unwrap();
-        forget_split_brain(&root, "r0").unwrap();
+        assert_eq!(forget_split_brain(&root, "r0").unwrap(), Noted::All);
         assert!(!is_told(&root, &waits) && of_split_brain(&root, "r0", Some(&waits)).is_empty(), "the log still has it");
         root.dir("/dev").set("kmsg", &LINE.replace("12.3", "12.4")).unwrap();
         // One of two is enough.

@@ -111,9 +111,9 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
         Err(e) if is_checked && only.is_none() => {
             Guard::discard(root, resource)?;
             // It may have been one for a split brain.
-            evidence::forget_split_brain(root, resource)?;
+            let advice = evidence::forget_split_brain(root, resource)?.advice();
             LastPrimary::settle(root, resource)?;
-            return Ok(format!("{resource}: removed a guard that could not be understood ({e})\n"));
+            return Ok(format!("{resource}: removed a guard that could not be understood ({e})\n{advice}"));
         }
         Err(e) if only.is_none() => {
             let first = advice(Reason::Unreadable).replace("RES", resource);
@@ -122,13 +122,14 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
         Err(e) => bail!("{resource}: the guard can not be read ({e}), so it can be cleared only as a whole, without --reason"),
     };
     let standing: Vec<Reason> = guard.entries.iter().map(|entry| entry.reason).filter(|reason| is_meant(*reason)).collect();
+    let mut left = "";
     if standing.is_empty() {
         if is_checked && only == Some(Reason::SplitBrain) {
             // The next monitor would guard it for what has been told.
-            evidence::forget_split_brain(root, resource)?;
+            left = evidence::forget_split_brain(root, resource)?.advice();
         }
         return Ok(format!(
-            "{resource}: {}\n",
+            "{resource}: {}\n{left}",
             only.map_or("no guard".to_owned(), |reason| format!("no guard for {}", name(reason)))
         ));
     }
@@ -141,13 +142,13 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
     }
     Guard::clear(root, resource, is_meant)?;
     if standing.iter().any(|reason| matches!(reason, Reason::SplitBrain | Reason::Unreadable)) {
-        evidence::forget_split_brain(root, resource)?;
+        left = evidence::forget_split_brain(root, resource)?.advice();
     }
     // Or the next start would guard it again.
     if standing.iter().any(|reason| matches!(reason, Reason::OlderData | Reason::Unreadable)) {
         LastPrimary::settle(root, resource)?;
     }
-    Ok(format!("{resource}: cleared {}\n", standing.iter().map(|reason| name(*reason)).collect::<Vec<_>>().join(", ")))
+    Ok(format!("{resource}: cleared {}\n{left}", standing.iter().map(|reason| name(*reason)).collect::<Vec<_>>().join(", ")))
 }
 
 #[cfg(test)]
@@ -220,6 +221,9 @@ mod tests {
             assert!(!evidence::is_told(&root, &alone), "{standing:?}");
             root.dir("/dev").set("kmsg", &line(13)).unwrap();
             assert!(evidence::is_told(&root, &alone), "they have met again");
+            root.dir("/dev").set("kmsg", "<1>block drbd10: Split-Brain detected but unresolved, dropping\n").unwrap();
+            let said = clear(&root, "r0", Some(Reason::SplitBrain), true).unwrap();
+            assert!(said.contains("\nrun dmesg --clear on this node: "), "{said}");
         }
         let (_keep, root) = guarded(&[Reason::IoError]);
         root.dir("/proc/sys/kernel/random").set("boot_id", "6d1f\n").unwrap();

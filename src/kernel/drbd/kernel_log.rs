@@ -43,6 +43,15 @@ pub fn youngest_line(root: &Root) -> Result<Option<u64>> {
     Ok(kmsg::read(root)?.lines().filter_map(|line| parts(line).0).max())
 }
 
+/// Whether it tells of a split brain, of whichever volume, in a line without a time: that one is passed over by no time.
+///
+/// # Errors
+/// The log can not be read.
+pub fn has_split_brain_without_time(root: &Root) -> Result<bool> {
+    let tells = |line| matches!(parts(line), (None, text) if text.contains(SPLIT));
+    Ok(kmsg::read(root)?.lines().any(tells))
+}
+
 /// Time and text of `<level>[   12.345678] text`; no time where `printk.time` is off.
 fn parts(line: &str) -> (Option<u64>, &str) {
     let text = line.strip_prefix('<').and_then(|text| text.split_once('>')).map_or(line, |(_, text)| text);

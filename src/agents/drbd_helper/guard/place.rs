@@ -1,4 +1,4 @@
-//! Where the guard of a resource is: on the disk, what can not be written there in a file that lasts until the next boot, and the lock.
+//! Where the guard of a resource is: on the disk, what is not there yet in a file that lasts until the next boot, and the lock.
 
 use std::io;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const STATE: &str = "/var/lib/ocf-san/drbd";
 /// The guard, in the directory of the lasting records.
 pub(super) const FILE: &str = "guard.json";
 
-/// The file beside what handlers keep: the whole guard, as long as it could not be written to its place.
+/// The file beside what handlers keep: the guard, or what is new in it, until that is on the disk.
 pub(super) fn unwritten(resource: &str) -> String {
     format!("{}.{FILE}", file_name(resource))
 }
@@ -35,7 +35,7 @@ pub fn records_of(root: &Root, resource: &str) -> Dir {
     root.dir(STATE).dir(file_name(resource))
 }
 
-/// Where the guard is, and where what could not be written there is.
+/// Where the guard is, and where what is not there yet is.
 pub(super) fn places(root: &Root, resource: &str) -> [(Dir, String); 2] {
     [(records_of(root, resource), FILE.to_owned()), (state_dir(root), unwritten(resource))]
 }

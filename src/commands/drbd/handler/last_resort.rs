@@ -58,7 +58,7 @@ pub const LOCAL_IO_ERROR: Handler = escalating(
             return Ok(Outcome::new(0, result, format!("{what}: replace it; not Primary, so nothing depends on this node")));
         }
         if let Err(e) = guard {
-            tracing::warn!("not guarded: {e:#}");
+            tracing::warn!("the guard may be lost by a reboot: {e:#}");
         }
         Ok(give_up(work, what))
     },

@@ -38,9 +38,10 @@ pub const SPLIT_BRAIN: Handler = Handler {
     turn: Turn::Within(0.0),
     options: no_options,
     act: |work| {
+        // The marker needs no disk, and the guard may wait for one.
+        let marked = marker::make(work.root, work.resource, &work.call.volumes);
         let is_new = add(work, Reason::SplitBrain, "both sides were written to without each other")?;
-        marker::make(work.root, work.resource, &work.call.volumes)
-            .context("guarded, but without the marker of the split brain")?;
+        marked.context("guarded, but without the marker of the split brain")?;
         Ok(guarded(is_new, "split brain: choose the side to keep by ocf-san drbd report"))
     },
 };
@@ -97,4 +98,35 @@ pub fn add_in_time(work: &Work, reason: Reason, detail: &str, deadline: Deadline
 
 fn guarded(is_new: bool, why: &str) -> Outcome {
     Outcome::new(0, if is_new { "guarded" } else { "guarded-already" }, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::commands::drbd::handler::Call;
+    use crate::kernel::attr::Root;
+    use crate::ocf::env::Env;
+
+    fn split(root: &Root) -> Result<Outcome> {
+        let (env, call) = (Env::default(), Call { volumes: vec![3], ..Call::default() });
+        let options = SPLIT_BRAIN.command().try_get_matches_from(["split-brain"]).unwrap();
+        let (deadline, afterwards) = (Deadline::after(LIMIT), RefCell::new(None));
+        let work = Work { root, env: &env, call: &call, resource: "r0", options: &options, deadline, afterwards: &afterwards };
+        (SPLIT_BRAIN.act)(&work)
+    }
+
+    #[test]
+    fn the_marker_and_the_guard_are_made_each_without_the_other() {
+        for broken in ["/var/lib", "/var/run", "/nothing"] {
+            let keep = tempfile::tempdir().unwrap();
+            let root = Root::fake(keep.path());
+            root.dir("/").set(broken.trim_start_matches('/'), "").unwrap();
+            let outcome = split(&root);
+            assert_eq!(outcome.map_or_else(|_| "error".to_owned(), |o| o.result) == "guarded", broken == "/nothing");
+            assert!(Guard::load(&root, "r0").unwrap().has(Reason::SplitBrain), "{broken}");
+            assert_eq!(marker::of(&root, "r0").unwrap().len(), usize::from(broken != "/var/run"), "{broken}");
+        }
+    }
 }

@@ -231,7 +231,8 @@ impl Task<'_> {
         if Guard::clear(self.root, self.resource, |reason| reason == Reason::SplitBrain)? {
             put("the guard against promotion after a split brain is cleared here\n")?;
         }
-        evidence::forget_split_brain(self.root, self.resource)?;
+        // Lines without a time are followed by one that says that the two have agreed.
+        let _ = evidence::forget_split_brain(self.root, self.resource)?;
         if self.here == self.victim {
             self.remind()?;
         }
