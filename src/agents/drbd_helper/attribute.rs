@@ -41,7 +41,7 @@ pub enum Writing {
 
 /// Whether Pacemaker has called.
 #[must_use]
-pub fn is_wanted(cx: &Context) -> bool {
+pub fn is_by_pacemaker(cx: &Context) -> bool {
     cx.env.get("OCF_RESKEY_crm_feature_set").is_some_and(|version| !version.is_empty())
 }
 
@@ -52,7 +52,7 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
         Score::None => None,
         Score::Untouched => return,
     };
-    if !is_wanted(cx) || (writing == Writing::IfLost && record.score.as_ref().is_some_and(|last| is_kept(last, value))) {
+    if !is_by_pacemaker(cx) || (writing == Writing::IfLost && record.score.as_ref().is_some_and(|last| is_kept(last, value))) {
         return;
     }
     let Ok(tool) = Tool::find(cx.root, "crm_attribute") else { return };

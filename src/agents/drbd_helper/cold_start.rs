@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Helper;
+use super::attribute::is_by_pacemaker;
 use super::evidence;
 use super::guard::{Guard, Reason};
 use super::last_primary::{LastPeer, LastPrimary, Who, this_node};
@@ -15,9 +16,10 @@ use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
 impl Helper {
-    /// An instance that nobody here has started, as one that was brought up by hand, is one from the first look at it on.
+    /// An instance that Pacemaker has not started, as one that was brought up by hand, is one from its first look at it on. Somebody who
+    /// asks by hand, with another name for the instance, knows nothing of what it has met.
     pub(super) fn adopt(&self, cx: &Context, resource: &Resource, record: &mut Record) {
-        if record.is_started {
+        if record.is_started || !is_by_pacemaker(cx) {
             return;
         }
         record.is_started = true;
@@ -27,7 +29,9 @@ impl Helper {
 
     /// After a start: if a peer was Primary last and has not been met since, this side may hold older data.
     pub(super) fn guard_older_data(&self, cx: &Context, resource: &Resource, record: &Record) {
-        if self.guarding == Guarding::Off || record.was_connected || resource.is_primary() {
+        // Who has no disk has no data that could be old.
+        let is_client = resource.devices.iter().all(|device| device.is_client == Some(true));
+        if self.guarding == Guarding::Off || record.was_connected || resource.is_primary() || is_client {
             return;
         }
         let name = &resource.name;
@@ -116,11 +120,12 @@ mod tests {
     struct Node {
         keep: tempfile::TempDir,
         record: Record,
+        is_by_hand: bool,
     }
 
     impl Node {
         fn new() -> Self {
-            Self { keep: tempfile::tempdir().unwrap(), record: Record::default() }
+            Self { keep: tempfile::tempdir().unwrap(), record: Record::default(), is_by_hand: false }
         }
 
         fn root(&self) -> Root {
@@ -128,8 +133,10 @@ mod tests {
         }
 
         fn with<T>(&mut self, wait: &str, act: impl FnOnce(&Helper, &Context, &mut Record) -> T) -> T {
-            let vars = [("OCF_RESKEY_drbd_resource", "r0"), ("OCF_RESKEY_cold_start_wait", wait)];
-            let env: Env = vars.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().collect();
+            let by = if self.is_by_hand { "" } else { "3.16.1" };
+            let vars = [("drbd_resource", "r0"), ("cold_start_wait", wait), ("crm_feature_set", by)];
+            let vars = vars.map(|(name, value)| (format!("OCF_RESKEY_{name}"), value));
+            let env: Env = vars.map(|(name, value)| (name, value.to_owned())).into_iter().collect();
             let helper = build_helper(&Params::check(&env, DRBD_HELPER.params).unwrap()).unwrap();
             let deadline = Deadline::after(std::time::Duration::from_secs(20));
             let root = self.root();
@@ -300,10 +307,38 @@ mod tests {
     }
 
     #[test]
+    fn who_clears_a_guard_below_a_primary_peer_takes_nothing_of_what_is_known_away() {
+        let mut node = Node::new();
+        let below = r0([peer("node2", Role::Primary, Replication::Established), there("node3")]);
+        node.start(&below);
+        LastPrimary::settle(&node.root(), "r0").unwrap();
+        node.monitor(&below);
+        assert_eq!(LastPrimary::load(&node.root(), "r0").unwrap().unwrap().who, Who::Peer);
+        // Gone by hand, and up again alone: what was met before proves nothing.
+        node.record.forget_run();
+        node.monitor(&r0([gone("node2"), gone("node3")]));
+        assert!(node.is_guarded());
+    }
+
+    #[test]
+    fn a_side_without_a_disk_holds_no_data_that_could_be_old() {
+        let mut node = Node::new();
+        node.was_primary("node2");
+        let mut client = r0([gone("node2"), gone("node3")]);
+        client.devices[0] = Device { disk: Some(DiskState::Diskless), is_client: Some(true), ..Device::default() };
+        node.monitor(&client);
+        assert!(!node.is_guarded());
+    }
+
+    #[test]
     fn one_that_was_brought_up_by_hand_is_guarded_from_the_first_look_on() {
         let alone = r0([gone("node2"), gone("node3")]);
         let mut node = Node::new();
         node.was_primary("node2");
+        node.is_by_hand = true;
+        node.monitor(&alone);
+        assert!(!node.is_guarded(), "what another instance has met");
+        node.is_by_hand = false;
         node.monitor(&alone);
         assert!(node.is_guarded() && node.record.is_started);
         // Once: who has looked and cleared it is not asked again.

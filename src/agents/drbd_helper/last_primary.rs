@@ -37,7 +37,7 @@ pub struct LastPrimary {
     pub node: Option<String>,
     /// When that was seen, in UTC: `2026-01-31T12:00:00Z`.
     pub at: String,
-    /// What happened: `promoted`, `demoted`, `seen`.
+    /// What happened: `promoted`, `demoted`, `seen`, `cleared`.
     pub event: String,
 }
 

@@ -144,19 +144,23 @@ impl Agent for Helper {
         let was = Record::load(cx, name);
         let mut record = was.clone();
         let Some(resource) = self.look(cx, &record).map_err(|e| look::untold(cx, name, e))? else {
-            if !cx.env.is_probe() {
+            if cx.env.is_probe() {
+                record.forget_run();
+            } else {
                 observe::is_gone(cx, &mut record);
-                record.save(cx, name, &was);
             }
+            record.save(cx, name, &was);
             return Ok(State::Stopped);
         };
         // What a probe finds running, Pacemaker may know nothing of.
         let writing = if cx.env.is_probe() { Writing::Again } else { Writing::IfLost };
         let state = self.assess(cx, &resource, &mut record, writing);
         record.save(cx, name, &was);
-        // Nothing of it serves anybody yet; one that serves is left to whoever took a volume of it down.
-        if let Some(why) = health::partly_promoted(&resource, &record.volumes).filter(|_| cx.env.is_probe()) {
-            return Ok(State::FailedPromoted(why));
+        // One that was not known serves nobody yet; one that serves is left to whoever took a volume of it down.
+        if cx.env.is_probe() && !was.is_started {
+            if let Some(why) = health::partly_promoted(&resource, &record.volumes) {
+                return Ok(State::FailedPromoted(why));
+            }
         }
         Ok(if level == Level::Cheap { state } else { self.with_snapshots(cx, &resource, state) })
     }

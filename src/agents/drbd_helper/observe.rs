@@ -39,7 +39,7 @@ impl Helper {
         };
         let finding = health::finding(&facts);
         log_if_new(record, &finding);
-        if attribute::is_wanted(cx) {
+        if attribute::is_by_pacemaker(cx) {
             let score = self.score_of(cx, &facts, record);
             attribute::write(cx, record, score, writing);
         }
@@ -162,7 +162,13 @@ fn end_what_is_over(cx: &Context, resource: &Resource, guard: &mut Guard) {
 pub(super) fn remember_primary(cx: &Context, resource: &Resource, record: &mut Record) {
     let primary = resource.primary_peers().next();
     let node = primary.and_then(|peer| peer.peer.clone());
-    if resource.is_primary() || (record.peer_was_primary == Some(primary.is_some()) && record.primary_peer == node) {
+    // Somebody who clears a guard may have written down another.
+    let is_written = || match LastPrimary::load(cx.root, &resource.name) {
+        Ok(Some(last)) => last.who == Who::Peer && last.node == node,
+        _ => false,
+    };
+    let is_known = record.peer_was_primary == Some(primary.is_some()) && record.primary_peer == node;
+    if resource.is_primary() || (is_known && (primary.is_none() || is_written())) {
         return;
     }
     let save = |last: LastPrimary| last.save(cx.root, &resource.name).inspect_err(|e| tracing::warn!("{e}")).is_ok();
@@ -186,7 +192,7 @@ pub(super) fn is_gone(cx: &Context, record: &mut Record) {
     if record.score.as_ref().is_some_and(Written::may_stand) {
         attribute::write(cx, record, Score::None, Writing::Again);
     }
-    record.frozen_since = None;
+    record.forget_run();
 }
 
 /// An entry of the guard that is made now.

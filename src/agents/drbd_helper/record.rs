@@ -96,6 +96,12 @@ impl Record {
         }
     }
 
+    /// The resource is not there any more: what it knew of its peers while it was up proves nothing for the next time.
+    pub fn forget_run(&mut self) {
+        let Self { volumes, score, finding, .. } = std::mem::take(self);
+        *self = Self { volumes, score, finding, ..Self::default() };
+    }
+
     /// Forgets it.
     pub fn forget(cx: &Context, resource: &str) {
         if let Err(e) = file(cx, resource).remove() {

@@ -50,7 +50,11 @@ impl Helper {
         self.check_clone(cx, &drbd, &drbdadm)?;
         let was = Record::load(cx, name);
         let before = seen(&drbd, name, &was, cx)?;
-        let mut start = Start { helper: self, cx, name, drbd, drbdadm, nodes, record: was.clone() };
+        let mut record = was.clone();
+        if before.is_none() {
+            record.forget_run();
+        }
+        let mut start = Start { helper: self, cx, name, drbd, drbdadm, nodes, record };
         match until(cx.deadline.share(0.8), || start.step()) {
             Ok(resource) => {
                 start.conclude(&resource);

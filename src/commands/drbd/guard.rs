@@ -103,6 +103,14 @@ pub fn text(resource: &str, guard: &Guard) -> String {
     out
 }
 
+/// Who was Primary last is nobody where it can not be read: otherwise each start would guard it anew.
+fn settle_unreadable(root: &Root, resource: &str) -> Result<()> {
+    if LastPrimary::load(root, resource).is_err() {
+        LastPrimary::settle(root, resource)?;
+    }
+    Ok(())
+}
+
 fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) -> Result<String> {
     let is_meant = |reason: Reason| only.is_none_or(|only| only == reason);
     // One that can not be understood is cleared as a whole, or it would stand for ever.
@@ -112,7 +120,7 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
             Guard::discard(root, resource)?;
             // It may have been one for a split brain.
             let advice = evidence::forget_split_brain(root, resource)?.advice();
-            LastPrimary::settle(root, resource)?;
+            settle_unreadable(root, resource)?;
             return Ok(format!("{resource}: removed a guard that could not be understood ({e})\n{advice}"));
         }
         Err(e) if only.is_none() => {
@@ -145,9 +153,10 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
         left = evidence::forget_split_brain(root, resource)?.advice();
     }
     // Or the next start would guard it again.
-    if standing.iter().any(|reason| matches!(reason, Reason::OlderData | Reason::Unreadable)) {
+    if standing.contains(&Reason::OlderData) {
         LastPrimary::settle(root, resource)?;
     }
+    settle_unreadable(root, resource)?;
     Ok(format!("{resource}: cleared {}\n{left}", standing.iter().map(|reason| name(*reason)).collect::<Vec<_>>().join(", ")))
 }
 

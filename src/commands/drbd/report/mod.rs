@@ -126,7 +126,7 @@ fn one(out: &mut String, facts: &Facts) -> std::fmt::Result {
         let who = match last.who {
             crate::agents::drbd_helper::last_primary::Who::Here => "this node",
             crate::agents::drbd_helper::last_primary::Who::Peer => "the peer",
-            crate::agents::drbd_helper::last_primary::Who::Nobody => "nobody since both were equal",
+            crate::agents::drbd_helper::last_primary::Who::Nobody => "nobody since both were equal, or since somebody said so",
         };
         writeln!(out, "  last Primary: {who} ({} at {})", last.event, last.at)?;
     }
