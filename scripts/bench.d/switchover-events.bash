@@ -21,9 +21,13 @@ play() { # move|cut ROUND
     collect >>"$log" 2>&1
     "undo_$1" >>"$log" 2>&1 || red 'it could not be taken back'
     settle >>"$log" 2>&1 || red 'the cluster was not whole again afterwards'
-    "$bench/switchover.py" judge "$event" "who=$stack" "event=$1" "round=$2" "from=$first_active" "to=$first_other" | sed "s/^/$me:   /"
+    "$bench/switchover.py" judge "$event" "who=$stack" "event=$1" "round=$2" "from=$first_active" "to=$first_other" | sed "s/^/$me:   /" ||
+        echo "$stack, $1, round $2: there is no record of it" >>"$work/failures"
     say "  ($((SECONDS - begun)) s)"
-    [ -n "$active" ] && is_whole || { what_is_known; exit 1; }
+    if [ -z "$active" ] || ! is_whole; then
+        what_is_known
+        exit 1
+    fi
 }
 
 # Where the logs end, and by how much the host's clock is ahead of each guest's.
@@ -79,8 +83,7 @@ undo_cut() { limit=240 lab up "$active" && start_cluster_on "$active"; }
 
 # Looks at the command line, which a process that has ended and that nobody has waited for has none of.
 end_of() { # PROCESS
-    local word
-    while read -r -d '' word <"/proc/$1/cmdline"; do sleep 0.01; done 2>/dev/null
+    while read -r -d '' _ <"/proc/$1/cmdline"; do sleep 0.01; done 2>/dev/null
     echo "$EPOCHREALTIME"
 }
 

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2034 # set by scripts/bench switchover
+# shellcheck shell=bash disable=SC2016,SC2154,SC2034 # set by scripts/bench switchover
 # Sourced by scripts/bench switchover: the cluster, and whose resources it has.
 
 stack='' # whose they are now

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154,SC2034 # set by who sources it
+# shellcheck shell=bash disable=SC2119,SC2120,SC2154,SC2034 # set by who sources it
 # Sourced by scripts/demo and all that builds its cluster: from nothing to a running cluster with an initiator that writes.
 
 # Not a secret that guards anything, but as every run has its own, none can be copied from here.

@@ -2,8 +2,13 @@
 # Sourced by scripts/drill: ports, cables and lost frames.
 
 do_corosync_port() { block_port "$victim" udp 5404 0xfffc; } # 5405, and 5407 on the second ring
+check_corosync_port() { grep -q OFFLINE "$case_dir/cluster-during" || red 'corosync saw each other all the while'; }
+check_corosync_port_standby() { check_corosync_port; }
 undo_corosync_port() { open_ports "$victim"; }
 do_drbd_port() { block_port "$victim" tcp 7788; }
+check_drbd_port() { is_cut_off; }
+check_drbd_port_standby() { is_cut_off; }
+is_cut_off() { grep -qE 'Connecting|WFConnection|not connected' "$case_dir"/mirror-during-* || red 'the mirror was connected all the while'; }
 undo_drbd_port() { open_ports "$victim"; }
 do_iscsi_port() { block_port "$victim" tcp 3260; }
 undo_iscsi_port() { open_ports "$victim"; }
@@ -12,6 +17,7 @@ do_cable() { lab unplug "$victim" lan; }
 undo_cable() { lab plug "$victim" lan; }
 check_cable() { grep -q 'carrier' "$case_dir/cluster-during" || red 'the cluster does not say that there is no carrier'; }
 do_interconnect() { lab unplug "$victim" repl; }
+check_interconnect() { is_cut_off; }
 undo_interconnect() { lab plug "$victim" repl; }
 do_both_cables() { lab unplug "$victim"; }
 undo_both_cables() { lab plug "$victim"; }

@@ -2,6 +2,8 @@
 # Sourced by scripts/drill: processes that die, and what people do behind the cluster's back.
 
 do_corosync_killed() { kill_hard "$victim" corosync; }
+check_pacemakerd_killed() { ! grep -q 'was started by the drill' "$case_dir/notes" || red 'systemd did not start it again'; }
+check_pacemakerd_killed_standby() { check_pacemakerd_killed; }
 do_pacemakerd_killed() { kill_hard "$victim" pacemakerd; }
 do_based_killed() { kill_hard "$victim" pacemaker-based; }
 do_controld_killed() { kill_hard "$victim" pacemaker-contr; }
@@ -12,9 +14,14 @@ do_fenced_killed() { kill_hard "$victim" pacemaker-fence; }
 
 # On the active node the kernel must refuse.
 do_drbd_down() {
-    if on "$victim" drbdadm down r0; then [ "$victim" != "$active" ] || note 'drbdadm down succeeded'; fi
+    if [ "$victim" = "$active" ]; then is_refused "$victim" drbdadm down r0; else on "$victim" drbdadm down r0; fi
 }
-do_lvs_off() { ! on "$victim" vgchange -an vg1 || note 'vgchange succeeded'; }
+do_lvs_off() { is_refused "$victim" vgchange -an vg1; }
+is_refused() { # NODE COMMAND...
+    local code=0
+    on "$@" || code=$?
+    [ "$code" != 0 ] && [ "$code" -lt 124 ] # by the command itself, and not because the guest does not answer
+}
 
 tpg='/sys/kernel/config/target/iscsi/iqn.2026-01.org.example:demo/tpgt_1'
 do_tpg_off() { on "$victim" "echo 0 >$tpg/enable"; }
@@ -22,7 +29,7 @@ do_target_removed() { limit=120 on "$victim" 'targetcli /iscsi delete iqn.2026-0
 do_vip_deleted() { on "$victim" ip address del 10.110.88.59/26 dev lan; }
 
 do_agent_gone() { on "$victim" mv /usr/sbin/ocf-san /usr/sbin/ocf-san.gone; }
-undo_agent_gone() { on "$victim" mv /usr/sbin/ocf-san.gone /usr/sbin/ocf-san && on "$active" crm_resource --cleanup; }
+undo_agent_gone() { on "$victim" mv /usr/sbin/ocf-san.gone /usr/sbin/ocf-san && clean_up; }
 check_agent_gone() { grep -qiE 'not installed|not found|no such' "$case_dir/cluster-during" || red 'the cluster does not say that the agent is gone'; }
 
 # Waits in the guest for the first process of the action, and kills it and its worker; says whether it did.
@@ -33,5 +40,5 @@ kill_action() { # NODE ACTION
 do_start_killed() { kill_action "$other" start && move_group && sleep 45 && on "$first_other" test -e /run/killed; }
 do_stop_killed() {
     kill_action "$active" stop && move_group && sleep 45 && on "$active" test -e /run/killed || return 1
-    on "$active" crm_resource --cleanup
+    clean_up
 }

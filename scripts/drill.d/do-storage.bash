@@ -4,16 +4,18 @@
 below_is() { # NODE error|linear
     local rest=''
     [ "$2" = error ] || rest=' /dev/vdb 0'
-    on "$1" "dmsetup suspend --noflush --nolockfs below && dmsetup load below --table \"0 \$(blockdev --getsz /dev/vdb) $2$rest\"; dmsetup resume below"
+    on "$1" "dmsetup suspend --noflush --nolockfs below && dmsetup load below --table \"0 \$(blockdev --getsz /dev/vdb) $2$rest\"
+        code=\$?; dmsetup resume below && exit \$code"
 }
 do_disk_errors() { below_is "$victim" error; }
 undo_disk_errors() { below_is "$victim" linear && on "$victim" 'grep -q ds:Diskless /proc/drbd && drbdadm attach r0; true'; }
-check_disk_errors() { grep -qiE 'diskless|detach|disk' "$case_dir/cluster-during" || red 'the cluster does not say that a disk is gone'; }
+check_disk_errors() { grep -q Diskless "$case_dir/mirror-during-$first_active" || red 'ocf-san drbd status does not say that the disk is gone'; }
+check_disk_errors_standby() { grep -q Diskless "$case_dir/mirror-during-$first_other" || red 'ocf-san drbd status does not say that the disk is gone'; }
 
-do_hung_disk() { hang; }
+do_hung_disk() { console_before=$(lab console "$active" | wc -c) && hang; }
 undo_hung_disk() { back_from_boot "$victim"; }
 check_hung_disk() {
-    lab console "$first_active" >"$work/console"
+    lab console "$first_active" | tail -c "+$((console_before + 1))" >"$work/console"
     grep -q 'stop is stuck, pressing sysrq' "$work/console" || red 'the agent does not say on the console that it pressed the keys'
 }
 

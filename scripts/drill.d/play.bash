@@ -16,9 +16,9 @@ play_case() { # NAME
     [ "$action" = "$name" ] || { victim=$other bystander=$active; }
     printf '%s: %-22s %s\n' "$me" "$name" "${does[$name]}"
     mark_all || red 'the writer or a node did not answer before it began'
+    watch_addresses & watching=$!
     "do_${action//-/_}" >>"$log" 2>&1 || red 'it could not be done'
     await "$name" >>"$log" 2>&1
-    look_at_addresses
     keep_cluster_record during
     if declare -F "undo_${action//-/_}" >/dev/null; then
         "undo_${action//-/_}" >>"$log" 2>&1 || red 'it could not be taken back'
@@ -28,7 +28,7 @@ play_case() { # NAME
         what_is_known >"$case_dir/known" 2>&1
     fi
     wait_for 120 writes_go_on 2>>"$log" || red 'no writes at the end'
-    look_at_addresses
+    kill "$watching" && wait "$watching" 2>/dev/null
     finish_case "$name" $((SECONDS - begun))
 }
 
@@ -49,14 +49,17 @@ writes_go_on() {
     report=$(writer report) && python3 -c 'import json, sys; sys.exit(json.loads(sys.argv[1])["silent"] > 1.5)' "$report"
 }
 
-# The address on both nodes is what no case may lead to, not even for a moment; looked at from outside the cluster.
-look_at_addresses() {
-    local node where=''
-    for node in node1 node2; do
-        limit=15 says_on "$node" '10\.110\.88\.59/' 'ip -o -4 address show' && where+=" $node"
+# The address on both nodes is what no case may lead to: looked at from outside the cluster, every few seconds.
+watch_addresses() {
+    while sleep 4; do
+        # The first one once more, or a move in between would be two.
+        if has_address node1 && has_address node2 && has_address node1; then
+            red 'the virtual IP is on both nodes'
+            return
+        fi
     done
-    [ "$where" != ' node1 node2' ] || red 'the virtual IP is on both nodes'
 }
+has_address() { limit=5 says_on "$1" '10\.110\.88\.59/' 'ip -o -4 address show' 2>/dev/null; } # NODE
 
 # --- how things are done to a guest -----------------------------------------------------------
 

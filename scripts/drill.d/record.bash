@@ -26,7 +26,7 @@ starts() {
     local node
     for node in node1 node2; do
         on "$node" "tail -n +$(($(cat "$case_dir/log-from-$node" 2>/dev/null || echo 0) + 1)) /var/log/pacemaker/pacemaker.log |
-            grep -o 'Result of start operation for p_vip on $node: ok'" 2>>"$log" | sed "s/.*/$node/"
+            sed -n 's/.*Result of start operation for p_vip on \($node\): ok.*/\1/p'" 2>>"$log" || red "pacemaker's log of $node could not be read"
     done
 }
 

@@ -33,6 +33,7 @@ is_on() { # NODE
 rejoin_if_away() {
     on "$1" 'systemctl is-active --quiet corosync && systemctl is-active --quiet pacemaker' && return
     on "$1" 'systemctl kill --signal=KILL pacemaker; sleep 1; systemctl reset-failed corosync pacemaker; true'
+    note "the cluster manager of $1 was started by the drill"
     start_cluster_on "$1"
 }
 both_see_both() { says_on node1 'Online:.* node1 node2 ' crm_mon -1 && says_on node2 'Online:.* node1 node2 ' crm_mon -1; }
@@ -90,6 +91,7 @@ is_sound() {
 
 # A cluster that a case left unsound is thrown away with its disks, and so is what the writer knew of it, which was read back in the case.
 rebuild() {
+    log=$work/log
     echo "$me: the cluster is not sound: a new one"
     writer end >/dev/null
     lab down

@@ -82,9 +82,9 @@ done
 case_is drbd-down process stays 'drbdadm down by hand on the active node' 'the kernel refuses, the group stays'
 case_is drbd-down-standby process stays 'drbdadm down by hand on the stand-by' 'DRBD-helper brings it up again' gap=40
 case_is lvs-off process stays 'vgchange -an by hand below the target' 'the kernel refuses, the group stays'
-case_is tpg-off process either 'the TPG disabled by hand' "the monitor sees it; $again"
-case_is target-removed process either 'the target removed by targetcli' "the monitor sees it; $again"
-case_is vip-deleted process either 'the virtual IP deleted by hand' "the monitor sees it; $again"
+case_is tpg-off process here 'the TPG disabled by hand' "the monitor sees it; $again" hold=60
+case_is target-removed process here 'the target removed by targetcli' "the monitor sees it; $again" hold=60
+case_is vip-deleted process here 'the virtual IP deleted by hand' "the monitor sees it; $again" hold=60
 case_is agent-gone process stays 'the agent binary removed on the active node' 'the target goes on serving' hold=40 \
     'nobody can start or stop anything there until it is back'
 case_is start-killed process either 'the agent killed in the middle of the start of LIO' 'the group runs on one node in the end'

@@ -111,8 +111,9 @@ def load_of(directory, node):
 def what_is_wrong(record, minutes):
     """Sentences; none if all was as it must be."""
     for name, row in record["resources"].items():
-        if row["monitors"] < minutes:
-            yield f"{name}: {row['monitors']} monitors were seen in {minutes} minutes"
+        # Of twelve that are due, a machine under load may not come to half.
+        if row["monitors"] < 6 * minutes:
+            yield f"{name}: {row['monitors']} monitors were seen in {minutes:g} minutes"
         if row["failed"] or row["timed_out"]:
             yield f"{name}: {row['failed']} monitors failed and {row['timed_out']} timed out, of {row['monitors']}"
         if row["starts"]:
@@ -136,7 +137,7 @@ def judged(directory, given):
     cluster = lines_of(directory / "cluster")
     report, verified = (answer("".join(lines_of(directory / name))) for name in ("report", "verified"))
     record = {
-        "stack": given["stack"], "minutes": int(given["minutes"]), "active": given["active"], "now": given["now"], "resources": resources,
+        "stack": given["stack"], "minutes": float(given["minutes"]), "active": given["active"], "now": given["now"], "resources": resources,
         "failed_results": failed_results, "failed_actions": reasons_in(cluster),
         "fail_counts": {match[1]: match[2] for match in map(FAIL_COUNT.search, cluster) if match and match[2] != "0"},
         "load": {node: load_of(directory, node) for node in NODES}, "recoveries": resources["p_vip"]["starts"],
@@ -165,7 +166,7 @@ def table(records):
                    f"{figure(row['slowest_s'], '{:.2f}'):>10} {row['starts']:>7}")
     for record in records:
         yield ""
-        yield (f"{record['stack']}: {record['minutes']} minutes; the group was started anew {record['recoveries']} times; longest gap "
+        yield (f"{record['stack']}: {record['minutes']:g} minutes; the group was started anew {record['recoveries']} times; longest gap "
                f"{figure(record['gap_s'], '{:.1f}')} s, {figure(record['io_errors'])} I/O errors, {figure(record['acknowledged_lost'])} of "
                f"{figure(record['read_back'])} acknowledged writes lost")
         word = "red" if record["verdict"] == "red" else "seen"

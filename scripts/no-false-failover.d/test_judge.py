@@ -33,7 +33,7 @@ FAILED_ACTION = "  * p_lvm 5s-interval monitor on node1 could not be executed (T
 FILES = {"log-node1": LOG, "times-node1": TIMES, "load-node1": LOAD, "left-node1": LOAD, "log-node2": "", "times-node2": "",
          "load-node2": LOAD, "left-node2": LOAD, "cluster": "", "seconds": "600", "failures": "", "notes": "",
          "report": '{"gap": 0.5, "errors": 0}', "verified": '{"read": 900, "lost": 0}'}
-GIVEN = {"stack": "ours", "minutes": "1", "active": "node1", "now": "node1"}
+GIVEN = {"stack": "ours", "minutes": "0.1", "active": "node1", "now": "node1"}
 
 
 def judged(files=None, **given):

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # set by scripts/test
+# shellcheck shell=bash disable=SC2030,SC2031,SC2154 # set by scripts/test
 # Sourced by scripts/test: what runs in guests.
 
 to_try_again=() # "KERNEL PROGRAM TEST" or "- scenario NAME": what failed, until all else is over
@@ -108,18 +108,23 @@ put_off() { # KERNEL PROGRAM TEST...
 
 # Tries what failed once more, when nothing else runs any more: a fresh guest for each kernel and program.
 try_again() {
-    local kernel program test guest_of='' since log=$logs/again
+    local kernel program test guest_of='' cpus since log=$logs/again
     [ ${#to_try_again[@]} -gt 0 ] || return
     while read -r kernel program test; do
         since=$SECONDS
         if [ "$program" = scenario ]; then
-            if check "$test, once more" 300 "scripts/test.d/scenario-$test"; then second_tries+=("$test"); fi
             guest_of=''
+            check "a fresh guest for $test" 900 env LAB_KERNEL=6.1 LAB_CPUS=1 scripts/test.d/fresh-guest "$logs/bin" &&
+                check "$test, once more" 300 "scripts/test.d/scenario-$test" && second_tries+=("$test")
             continue
         fi
+        case $program in
+            vm_lio* | lib) cpus=1 ;;
+            *) cpus=2 ;;
+        esac
         if [ "$guest_of" != "$kernel $program" ]; then
             check "a fresh guest for second tries of $program" 900 \
-                env "LAB_KERNEL=$kernel" LAB_CPUS=2 scripts/test.d/fresh-guest "$logs/bin" && guest_of="$kernel $program"
+                env "LAB_KERNEL=$kernel" "LAB_CPUS=$cpus" scripts/test.d/fresh-guest "$logs/bin" && guest_of="$kernel $program"
         fi
         if guest 300 "cd /root && RUST_BACKTRACE=0 timeout -s KILL 280 ./$program --ignored --exact '$test' 2>&1" >"$log" &&
             grep -q '^test .* ok$' "$log"; then
@@ -149,7 +154,7 @@ beside() { # FUNCTION
         mkdir "$logs" && ln -s ../bin "$logs/bin" && "$1"
         timeout 60 scripts/lab down
         {
-            printf 'passed %s\nfailed %s\n' "$passed" "$failed"
+            printf 'passed %s\nfailed %s\nleft %s\n' "$passed" "$failed" "$left_to_all"
             [ ${#failures[@]} = 0 ] || printf 'failure %s\n' "${failures[@]}"
             [ ${#to_try_again[@]} = 0 ] || printf 'again %s\n' "${to_try_again[@]}"
             for part in "${!reached[@]}"; do printf 'reached %s %s\n' "$part" "${reached["$part"]}"; done
