@@ -12,3 +12,7 @@ pub mod deadline;
 pub mod guard;
 pub mod kernel;
 pub mod ocf;
+
+#[cfg(test)]
+#[path = "../tests/script/mod.rs"]
+mod script;

@@ -1,10 +1,11 @@
 //! What the cLVM agent says of machines that are wrong in one way each, with an LVM that answers from a file.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs::{self, Permissions};
+mod script;
+
+use std::fs;
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::Duration;
 
@@ -38,8 +39,7 @@ impl Machine {
             "#!/bin/sh\ncase $1 in lvmconfig) cat {top}/config ;; fullreport) cat {top}/report; {} ;; esac\n",
             if row.is_some() { "true" } else { "exit 5" }
         );
-        root.dir("/usr/sbin").set("lvm", &lvm).unwrap();
-        fs::set_permissions(root.path("/usr/sbin/lvm"), Permissions::from_mode(0o755)).unwrap();
+        script::write(root.path("/usr/sbin/lvm"), &lvm);
         Self { _keep: keep, root, daemons: Vec::new() }
     }
 

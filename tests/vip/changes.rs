@@ -1,10 +1,10 @@
 //! What changes under an address that is running: links, parameters, connections, neighbours.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use crate::call::{Call, bare, v4};
+use crate::script;
 use crate::sockets::{connect, listen};
 use crate::world::{DIR, VIP, ip, is_at, pause, places, sh, until};
 
@@ -91,10 +91,9 @@ pub fn a_carrier_that_comes_back_is_no_failure() {
     cable.join().unwrap();
 }
 
-fn script(text: &str) -> String {
+fn sync_script(text: &str) -> String {
     let path = format!("{DIR}/sync");
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    script::write(&path, &format!("#!/bin/sh\n{text}\n"));
     path
 }
 
@@ -111,26 +110,26 @@ fn lines(dir: &str) -> usize {
 /// After a save that failed nobody knows what the other node has.
 pub fn a_list_that_changed_back_is_saved_again() {
     let dir = dir("tickle");
-    let call = v4("node1", "").set("tickle_dir", &dir).set("sync_script", &script("exit 0"));
+    let call = v4("node1", "").set("tickle_dir", &dir).set("sync_script", &sync_script("exit 0"));
     call.action("start").run().is(0);
     until("the empty list is saved", 8, || {
         call.action("monitor").run().is(0);
         lines(&dir) == 0
     });
-    script("exit 1");
+    sync_script("exit 1");
     let listener = listen("node1", "0.0.0.0", 3260);
     let pair = connect(&listener, VIP);
     until("the failure is known", 8, || call.action("monitor").run().code == 190 && lines(&dir) == 1);
     drop(pair);
     until("the connection has gone", 8, || !sh("ip netns exec node1 ss -Htn state established").1.contains(VIP));
-    script("exit 0");
+    sync_script("exit 0");
     until("all is well", 8, || call.action("monitor").run().code == 0);
     assert_eq!(lines(&dir), 0);
 }
 
 pub fn a_reload_during_a_save_reaches_the_new_directory() {
     let (old, new) = (dir("old"), dir("new"));
-    let call = v4("node1", "").set("tickle_dir", &old).set("sync_script", &script("sleep 2"));
+    let call = v4("node1", "").set("tickle_dir", &old).set("sync_script", &sync_script("sleep 2"));
     call.action("start").run().is(0);
     call.action("monitor").run().is(0);
     until("it is being saved", 5, || lines(&old) == 0);
@@ -159,7 +158,7 @@ pub fn an_address_that_another_agent_started_is_looked_after() {
 }
 
 pub fn a_sync_script_leaves_no_children() {
-    let sync = script("sleep 4077 & wait");
+    let sync = sync_script("sleep 4077 & wait");
     let call = v4("node1", "").set("tickle_dir", &dir("tickle")).set("sync_script", &sync);
     let sleeps = || sh("pgrep -f '^sleep 4077'").1;
     call.action("start").run().is(0);

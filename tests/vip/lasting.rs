@@ -1,10 +1,10 @@
 //! What hangs elsewhere hangs nobody, and nothing piles up.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::call::{Call, v4};
+use crate::script;
 use crate::sockets::{connect, listen};
 use crate::world::{DIR, VIP, assert_as_before, is_at, places, quiet, sh, traces, until};
 
@@ -36,8 +36,7 @@ pub fn a_tickle_file_that_hangs_hangs_nobody() {
 pub fn a_sync_script_that_sleeps_hangs_nobody() {
     let (dir, script) = (format!("{DIR}/tickle"), format!("{DIR}/slow"));
     fs::create_dir_all(&dir).unwrap();
-    fs::write(&script, format!("#!/bin/sh\ntouch {DIR}/called\nexec sleep 60\n")).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    script::write(&script, &format!("#!/bin/sh\ntouch {DIR}/called\nexec sleep 60\n"));
     all_answer(&v4("node1", "").set("tickle_dir", &dir).set("sync_script", &script));
     until("the script was called", 5, || fs::exists(format!("{DIR}/called")).unwrap());
 }

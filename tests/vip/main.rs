@@ -7,6 +7,9 @@
 #![expect(clippy::disallowed_methods, reason = "runs the agent and iproute2")]
 #![allow(clippy::wildcard_imports, clippy::must_use_candidate, clippy::missing_panics_doc, reason = "parts of one test program")]
 
+#[path = "../script/mod.rs"]
+mod script;
+
 mod announce;
 mod answers;
 mod bad_input;

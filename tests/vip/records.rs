@@ -1,10 +1,10 @@
 //! What is whose: addresses of several resources on one node, of earlier starts, of the administrator.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use crate::call::{bare, v4, v6};
+use crate::script;
 use crate::sockets::{connect, listen};
 use crate::wire::{What, Wire};
 use crate::world::{DIR, VIP, ip, is_at, pause, places, sysctl, until};
@@ -98,10 +98,7 @@ pub fn a_link_local_address_belongs_to_its_link() {
 pub fn a_failure_to_save_is_known_until_it_works() {
     let (dir, script) = (format!("{DIR}/tickle"), format!("{DIR}/sync"));
     fs::create_dir_all(&dir).unwrap();
-    let write = |text: &str| {
-        fs::write(&script, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-    };
+    let write = |text: &str| script::write(&script, &format!("#!/bin/sh\n{text}\n"));
     write("sleep 1; exit 1");
     let call = v4("node1", "").set("tickle_dir", &dir).set("sync_script", &script);
     call.action("start").run().is(0);

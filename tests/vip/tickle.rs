@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::call::{Call, v4, v6};
+use crate::script;
 use crate::sockets::{Pair, connect, established, hears, listen};
 use crate::wire::{What, Wire};
 use crate::world::{DIR, STATE, VIP, VIP6, ip, pause, quiet, sh, until};
@@ -137,8 +137,7 @@ pub fn connections_made_anew_outlive_a_stale_record() {
 /// It is called when the set has changed, with the file.
 pub fn the_sync_script_gets_the_file() {
     let script = format!("{DIR}/sync");
-    fs::write(&script, format!("#!/bin/sh\necho \"$# $1\" >>{DIR}/synced\n")).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    script::write(&script, &format!("#!/bin/sh\necho \"$# $1\" >>{DIR}/synced\n"));
     let synced = || fs::read_to_string(format!("{DIR}/synced")).unwrap_or_default();
     let call = with_tickle(&v4("node1", "")).set("sync_script", &script);
     call.action("start").run().is(0);

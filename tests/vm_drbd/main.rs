@@ -12,6 +12,8 @@
 
 mod call;
 mod kernel;
+#[path = "../script/mod.rs"]
+mod script;
 mod slices;
 #[path = "../vm_agent/mod.rs"]
 mod vm_agent;

@@ -198,13 +198,8 @@ mod tests {
 
     /// A machine with DRBD 9 whose drbdsetup is this shell script.
     fn with_drbdsetup(script: &str) -> (tempfile::TempDir, Drbd) {
-        use std::os::unix::fs::PermissionsExt;
-
         let (keep, root) = machine(V9);
-        let program = root.path("/usr/sbin/drbdsetup");
-        std::fs::create_dir_all(program.parent().unwrap()).unwrap();
-        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::script::write(root.path("/usr/sbin/drbdsetup"), &format!("#!/bin/sh\n{script}\n"));
         (keep, Drbd::open(&root).unwrap().unwrap())
     }
 

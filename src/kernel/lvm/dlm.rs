@@ -92,11 +92,7 @@ mod tests {
     }
 
     fn program(root: &Root, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let path = root.path("/usr/sbin").join(name);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, script).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::script::write(root.path("/usr/sbin").join(name), script);
     }
 
     fn soon() -> Deadline {

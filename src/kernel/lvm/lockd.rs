@@ -260,7 +260,6 @@ mod tests {
     use super::*;
     use std::io::{Read, Write};
     use std::os::linux::net::SocketAddrExt;
-    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::{SocketAddr, UnixListener};
     use std::thread;
 
@@ -350,10 +349,9 @@ mod tests {
             dir.display()
         );
         let program = root.path("/usr/sbin/lvmlockctl");
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        crate::script::write(&program, &script);
         assert!(info(&root, soon()).unwrap().is_held("vgs", LV1));
-        std::fs::write(&program, "#!/bin/sh\necho Cannot connect to lvmlockd.\nexit 255\n").unwrap();
+        crate::script::write(&program, "#!/bin/sh\necho Cannot connect to lvmlockd.\nexit 255\n");
         let e = info(&root, soon()).unwrap_err().to_string();
         assert!(e.ends_with("lvmlockctl: cannot connect to lvmlockd."), "{e}");
     }

@@ -1,7 +1,7 @@
 //! What happens to the resource, and what there is to see of it.
 
+use crate::script;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use super::{DIR, End, World};
 use crate::call::peer;
@@ -72,12 +72,8 @@ impl World {
         names.push(self.name(end));
         for name in names {
             let path = format!("{DIR}/handlers/{name}");
-            fs::write(
-                &path,
-                format!("#!/bin/bash\necho \"$1\" >>{0}/handlers.log\necho $$ >>{0}/pids\n{script}\n", self.dir.display()),
-            )
-            .unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let dir = self.dir.display();
+            script::write(&path, &format!("#!/bin/bash\necho \"$1\" >>{dir}/handlers.log\necho $$ >>{dir}/pids\n{script}\n"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! The configuration, the tools of Pacemaker and what is hidden of a machine.
 
+use crate::script;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
@@ -35,8 +35,7 @@ impl World {
                     -v*) echo \"${1#-v}\" >$d/score; set=yes ;;\n\
                     -D | --delete) rm -f $d/score; set=yes ;;\n esac\n shift\ndone\n\
                     [ -n \"$set\" ] || cat $d/score 2>/dev/null || exit 105\n";
-        fs::write(&stand_in, text.replace("DIR", self.dir.to_str().unwrap())).unwrap();
-        fs::set_permissions(&stand_in, fs::Permissions::from_mode(0o755)).unwrap();
+        script::write(&stand_in, &text.replace("DIR", self.dir.to_str().unwrap()));
         for tool in ["/usr/sbin/crm_attribute", "/usr/sbin/crm_master"] {
             mount(Some(&stand_in), tool, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
         }

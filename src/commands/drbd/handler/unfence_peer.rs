@@ -124,7 +124,6 @@ fn decide(standing: &Standing, id: &str, nodes: &Nodes, is_every_peer_good: bool
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::os::unix::fs::PermissionsExt;
 
     use super::super::Call;
     use super::*;
@@ -173,8 +172,7 @@ esac
         let root = Root::fake(keep.path());
         let sbin = root.dir("/usr/sbin");
         for name in ["cibadmin", "crmadmin"] {
-            sbin.set(name, &CIBADMIN.replace("DIR", &keep.path().display().to_string())).unwrap();
-            std::fs::set_permissions(sbin.path().join(name), PermissionsExt::from_mode(0o755)).unwrap();
+            crate::script::write(sbin.path().join(name), &CIBADMIN.replace("DIR", &keep.path().display().to_string()));
         }
         root.dir("/").set("cib.xml", CIB).unwrap();
         root.dir("/proc/sys/kernel").set("hostname", "n1").unwrap();
