@@ -32,7 +32,7 @@ guest_tests_binaries() {
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vip "$@"\n' >"$logs/bin/vip_peer"
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_clvm "$@" both::defects both::loss both::older both::owners\n' >"$logs/bin/vm_clvm_peer"
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_drbd "$@" both::\n' >"$logs/bin/vm_drbd_peer"
-    printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::defects both::loss both::owners ours::damage ours::health ours::modes ours::shared ocf_tester\n' \
+    printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::defects both::loss both::owners ours::modes ours::shared ocf_tester\n' \
         >"$logs/bin/vm_clvm_core"
     printf '#!/bin/sh\nexec /root/vm_drbd "$@" both::answers both::defects ours::cold_start ours::cost ours::guard ours::stopping ours::stuck ocf_tester\n' \
         >"$logs/bin/vm_drbd_core"
