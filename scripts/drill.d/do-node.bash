@@ -31,4 +31,4 @@ do_split_brain() {
 }
 alone() { on "$other" grep -q 'cs:WFConnection' /proc/drbd; }
 undo_split_brain() { on "$first_other" 'sed -i "s/fencing dont-care; //" /etc/drbd.d/r0.res && drbdadm adjust r0; true'; }
-check_split_brain() { grep -qi 'split brain' "$case_dir"/mirror-during-* || red 'ocf-san drbd status does not say that there is a split brain'; }
+check_split_brain() { grep -q StandAlone "$case_dir"/mirror-during-* || red 'ocf-san drbd status does not say that the two are apart'; }
