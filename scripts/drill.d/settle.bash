@@ -63,8 +63,10 @@ join_halves() { # NAME
         "sleep 5; limit=250 on $active ocf-san drbd recover r0 --victim $loser --yes --no-snapshot --timeout 240" || return 1
     wait_for 60 comes_together
 }
-is_apart() { on node1 grep -q 'cs:StandAlone' /proc/drbd || on node2 grep -q 'cs:StandAlone' /proc/drbd; }
-comes_together() { ! is_apart && on "$active" grep -Eq 'cs:(Connected|Sync|PausedSync)' /proc/drbd; }
+# For longer than a start takes, which begins with that.
+is_apart() { stands_alone && sleep 12 && stands_alone; }
+stands_alone() { on node1 grep -q 'cs:StandAlone' /proc/drbd || on node2 grep -q 'cs:StandAlone' /proc/drbd; }
+comes_together() { ! stands_alone && on "$active" grep -Eq 'cs:(Connected|Sync|PausedSync)' /proc/drbd; }
 
 # Those of a move; DRBD-helper's own goes by itself when the peer is up to date again, which is looked at.
 take_constraints_away() {
