@@ -108,11 +108,3 @@ is_whole() {
     constraints=$(on "$active" cibadmin -Q --scope constraints) && [[ $constraints != *\"cli-* && $constraints != *drbd-fence-by-handler* ]] || return 1
     [ "$stack" = floor ] || in_sync "$active"
 }
-# Sets $active and $other to where the group runs.
-find_active() {
-    local now
-    now=$(group_is_on node1)
-    [ -n "$now" ] || return 1
-    active=$now
-    [ "$active" = node1 ] && other=node2 || other=node1
-}

@@ -75,6 +75,14 @@ run_resources() {
 # The group runs, on one of the nodes; both disks are up to date.
 all_is_well() { [ -n "$(group_is_on "$1")" ] && in_sync "$1"; } # NODE-TO-ASK
 group_is_on() { on "$1" crm_resource --locate --resource p_vip 2>/dev/null | sed -n 's/.* running on: \(node[12]\).*/\1/p'; }
+# Sets $active and $other to where the group runs.
+find_active() {
+    local now
+    now=$(group_is_on node1)
+    [ -n "$now" ] || return 1
+    active=$now
+    [ "$active" = node1 ] && other=node2 || other=node1
+}
 in_sync() { on "$1" grep -q 'ds:UpToDate/UpToDate' /proc/drbd; }
 
 build_cluster() {

@@ -73,15 +73,6 @@ take_constraints_away() {
     on node1 'crm_resource --clear --resource g_tgt; for node in node1 node2; do crm_standby -N $node -D; done; crm_attribute -n maintenance-mode -D; true'
 }
 
-# Sets $active and $other to where the group runs.
-find_active() {
-    local now
-    now=$(group_is_on node1)
-    [ -n "$now" ] || return 1
-    active=$now
-    [ "$active" = node1 ] && other=node2 || other=node1
-}
-
 # Promoted and the group on one, unpromoted on the other, up to date, no constraint of anybody, no failed action.
 is_sound() {
     local state
