@@ -45,13 +45,14 @@ reason() { sed -n 's/^ocf-exit-reason://p' "$work/said" 2>/dev/null; }
 # --- the writer ------------------------------------------------------------------------------
 
 # Writes on a node from $first on; what was acknowledged is in $work/acknowledged.SIDE, and belongs to what must be there at the end.
-start_writer() { # NODE [SIDE]
+start_writer() { writes_begin "$@" || die "no write on $1: $(cat "$work/writer-said")"; } # NODE [SIDE]
+writes_begin() { # NODE [SIDE]
     local node=$1 side=${2:-1}
     : >"$work/acknowledged.$side"
     on "$node" rm -f /run/writer.end
     limit=300 on "$node" "/root/writer write /dev/drbd0 $side $first" >"$work/acknowledged.$side" 2>"$work/writer-said" &
     writers+=("$!")
-    wait_for 30 has_written 1 "$side" || die "no write on $node: $(cat "$work/writer-said")"
+    wait_for 30 has_written 1 "$side" || { cat "$work/writer-said"; return 1; }
 }
 written() { wc -l <"$work/acknowledged.${1:-1}"; } # [SIDE]
 has_written() { [ "$(written "${2:-1}")" -ge "$1" ]; } # COUNT [SIDE]

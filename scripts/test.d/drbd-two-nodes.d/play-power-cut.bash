@@ -11,8 +11,7 @@ play_power_cut() {
     expect both "promoted on $other" wait_for 150 is_promoted_on "$other" "$other"
     answer both "promoted after $((SECONDS - since)) s"
     active=$other other=$dead
-    expect both 'writes go on there' start_writer "$active"
-    answer both "writes after $((SECONDS - since)) s"
+    expect both 'writes go on there' writes_begin "$active" && answer both "writes after $((SECONDS - since)) s"
     expect both "a constraint keeps $dead from being promoted" constraint
     end_writer "$active"
     expect both 'nothing acknowledged is lost' nothing_lost "$active"

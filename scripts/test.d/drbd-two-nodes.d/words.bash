@@ -42,6 +42,7 @@ expect() { # ours|peer|both SENTENCE COMMAND...
     say "  NOT AS EXPECTED: $play: $sentence"
     tail -n 8 "$work/out"
     what_is_known
+    return 1
 }
 not() { ! "$@"; }
 
