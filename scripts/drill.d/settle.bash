@@ -16,8 +16,13 @@ settle() { # NAME
     join_halves "$1" || return 1
     take_constraints_away
     wait_for 240 find_active && wait_for 240 in_sync "$active" || return 1
-    clean_up
-    wait_for 240 is_sound && sleep 6 && is_sound # a monitor later still
+    ! has_failed || clean_up
+    wait_for 120 is_sound || clean_up # what has failed since
+    wait_for 120 is_sound && sleep 6 && is_sound # a monitor later still
+}
+has_failed() {
+    local state
+    ! state=$(on "$active" crm_mon -1f) || [[ $state == *'Failed Resource Actions'* || $state == *fail-count=* ]]
 }
 # In maintenance mode: for as long as what a cleanup has forgotten is being looked for, Pacemaker (2.1.5) takes a promoted instance for
 # stopped, and restarts what depends on it.
@@ -70,6 +75,8 @@ comes_together() { ! stands_alone && on "$active" grep -Eq 'cs:(Connected|Sync|P
 
 # Those of a move; DRBD-helper's own goes by itself when the peer is up to date again, which is looked at.
 take_constraints_away() {
+    local state
+    if state=$(on node1 cibadmin -Q --scope configuration) && ! grep -Eq '"cli-|name="(standby|maintenance-mode)"' <<<"$state"; then return; fi
     on node1 'crm_resource --clear --resource g_tgt; for node in node1 node2; do crm_standby -N $node -D; done; crm_attribute -n maintenance-mode -D; true'
 }
 
