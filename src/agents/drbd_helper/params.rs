@@ -138,9 +138,10 @@ pub static CONNECT_ONLY_AFTER_PROMOTE: Param<bool> = Param::or(
 /// `unfence_if_all_uptodate`.
 pub static UNFENCE: Param<bool> = Param::or(
     "unfence_if_all_uptodate",
-    "false",
+    "true",
     "Unfence when all is up to date",
-    "Whether a promoted instance calls the handler unfence-peer, once, when it finds all disks on both sides up to date.",
+    "Whether a promoted instance calls the handler unfence-peer when it finds all disks on both sides up to date, and every five minutes \
+     after that. Without it a constraint that fence-peer has placed stays when the two sides meet again with nothing to copy.",
 )
 .reloadable();
 

@@ -11,7 +11,6 @@ use crate::ocf::state_file::{StateFile, file_name};
 /// The state of an instance. An older version may have written it: what is missing has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is remembered by itself")]
 pub struct Record {
     /// The volumes in use and their minors, as far as a start or a monitor has seen them whole.
     pub volumes: Vec<(u32, u32)>,
@@ -31,8 +30,8 @@ pub struct Record {
     pub score: Option<Written>,
     /// What the log was last told of how it is; empty when all was well.
     pub finding: String,
-    /// Whether the handler that unfences has been called since all disks are up to date.
-    pub is_unfenced: bool,
+    /// When the handler that unfences is called next, in clock ticks since boot; `None` when it has not been since all disks are up to date.
+    pub unfence_at: Option<u64>,
     /// Whether Pacemaker knew of a promoted instance when a Primary peer was first seen.
     pub primary_is_expected: bool,
 }
@@ -114,6 +113,12 @@ impl Record {
 #[must_use]
 pub fn now() -> u64 {
     task::now_in_ticks().unwrap_or(0)
+}
+
+/// So much later than now, in clock ticks since boot.
+#[must_use]
+pub fn later(by: Duration) -> u64 {
+    now().saturating_add(u64::try_from(by.as_millis() / 10).unwrap_or(u64::MAX))
 }
 
 /// How long ago that was.

@@ -268,7 +268,7 @@ impl Start<'_> {
         if !record.is_started {
             record.started = record::now();
             record.was_connected = false;
-            record.is_unfenced = false;
+            record.unfence_at = None;
         }
         record.is_started = true;
         record.volumes = resource.devices.iter().map(|device| (device.volume, device.minor)).collect();

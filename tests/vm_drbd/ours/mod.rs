@@ -10,3 +10,4 @@ mod score;
 mod stopping;
 mod stuck;
 mod testers;
+mod unfence;

@@ -1,0 +1,35 @@
+//! Letting the stand-by in again when the module calls nobody for it.
+
+use std::fs;
+
+use crate::world::{End, World};
+
+/// Once when all is up to date, once more after the two were apart, and not at each monitor.
+#[test]
+#[ignore = "vm: makes a DRBD resource"]
+fn a_promoted_instance_calls_the_handler_when_all_is_up_to_date_and_not_each_time() {
+    let world = World::connected(1);
+    let calls = world.dir.join("unfenced");
+    let handlers = format!("handlers {{ unfence-peer \"echo $DRBD_RESOURCE >>{}\"; }}", calls.display());
+    fs::write(world.dir.join("drbd.d/global_common.conf"), format!("global {{ usage-count no; }}\ncommon {{ {handlers} }}\n"))
+        .unwrap();
+    let count = || fs::read_to_string(&calls).unwrap_or_default().lines().count();
+    world.call("monitor").run().is(0);
+    assert_eq!(count(), 0, "not promoted");
+    world.admin(End::Near, "primary");
+    world.call("monitor").set("unfence_if_all_uptodate", "false").run().is(8);
+    assert_eq!(count(), 0, "not wanted");
+    for _ in 0..2 {
+        world.call("monitor").run().is(8);
+        assert_eq!(count(), 1);
+    }
+    world.admin(End::Near, "disconnect");
+    world.call("monitor").run().is(8);
+    assert_eq!(count(), 1, "apart");
+    world.admin(End::Near, "connect");
+    world.settles("Connected", "UpToDate/UpToDate");
+    for _ in 0..2 {
+        world.call("monitor").run().is(8);
+        assert_eq!(count(), 2);
+    }
+}
