@@ -43,7 +43,6 @@ impl Helper {
             let score = self.score_of(cx, &facts, record);
             attribute::write(cx, record, score, writing);
         }
-        self.unfence_if_due(cx, resource, record);
         finding.state(resource.is_primary(), self.is_degraded_told)
     }
 

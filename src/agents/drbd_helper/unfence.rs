@@ -12,6 +12,9 @@ use crate::ocf::run::Context;
 /// How long the handler may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long all has to be up to date before the first call: a promotion is followed by what starts on top of it, which is not to wait.
+const FIRST: Duration = Duration::from_secs(10);
+
 /// How long until the next call: between two monitors a link can come and go, and a constraint that the cluster was asked for can come late.
 const AGAIN: Duration = Duration::from_secs(300);
 
@@ -25,8 +28,14 @@ impl Helper {
             record.unfence_at = None;
             return;
         }
-        let is_done = record.unfence_at.is_some_and(|at| record::now() < at);
-        if is_done || cx.env.is_probe() && cx.env.get("OCF_RESKEY_CRM_meta_interval").is_some() {
+        if cx.env.is_probe() && cx.env.get("OCF_RESKEY_CRM_meta_interval").is_some() {
+            return;
+        }
+        let Some(due) = record.unfence_at else {
+            record.unfence_at = Some(record::later(FIRST));
+            return;
+        };
+        if record::now() < due {
             return;
         }
         let Ok(drbdadm) = self.drbdadm(cx).inspect_err(|e| tracing::warn!("{e}")) else { return };
@@ -34,12 +43,7 @@ impl Helper {
         (cx.progress)("call the handler unfence-peer");
         let answer = drbdadm.run(&["unfence-peer"], &resource.name, cx.deadline.share(0.5).within(PATIENCE));
         record.unfence_at = Some(match answer {
-            Ok(_) => {
-                if record.unfence_at.is_none() {
-                    tracing::info!("{}: unfenced, all disks are up to date", resource.name);
-                }
-                record::later(AGAIN)
-            }
+            Ok(_) => record::later(AGAIN),
             // It has no such handler.
             Err(e) if e.refusal().is_some_and(|refusal| refusal.exit == Some(20)) => {
                 tracing::debug!("{}: unfence-peer: {e}", resource.name);
