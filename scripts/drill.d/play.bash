@@ -23,7 +23,9 @@ play_case() { # NAME
     if declare -F "undo_${action//-/_}" >/dev/null; then
         "undo_${action//-/_}" >>"$log" 2>&1 || red 'it could not be taken back'
     fi
+    sound=yes
     if ! settle "$name" >>"$log" 2>&1; then
+        sound=''
         red 'the cluster was not sound again afterwards'
         what_is_known >"$case_dir/known" 2>&1
     fi
