@@ -9,7 +9,8 @@
 #   here    where it was, perhaps started anew
 #   either  on one of the two, after it was taken back
 # WORDs: core; gap=SECONDS, the longest without a completed write (240; an initiator's queue holds 300); hold=SECONDS, how long it lasts
-# (25); splits: DRBD's sides may be apart afterwards, and the operator chooses the one with the group; a sentence with a blank in it is why this
+# (25); splits: DRBD's sides may be apart afterwards, and the operator chooses the one with the group; twice: the address may be seen on two nodes
+# for a while; a sentence with a blank in it is why this
 # cannot be survived, or not without the operator.
 
 names=()
@@ -67,7 +68,9 @@ case_is panic node moves 'kernel panic (sysrq c) on the active node' 'the other 
 case_is panic-standby node stays 'kernel panic (sysrq c) on the stand-by' "$stand" gap=40
 case_is power-cut node moves 'power cut of the active node' 'the other node takes over' core
 case_is power-cut-standby node stays 'power cut of the stand-by' "$stand" gap=40
-both_ways freeze node moves 'processors stand still, then go on' 'the other node takes over, and the thawed one gives way' "$stand" splits
+case_is freeze node moves 'processors stand still, then go on, on the active node' 'the other node takes over, and the thawed one gives way' \
+    splits twice 'without fencing the thawed node has its address, and its side of the mirror, until it hears that it was given up'
+case_is freeze-standby node stays 'processors stand still, then go on, on the stand-by' "$stand" gap=40
 case_is both-cut node either 'power cut of both nodes at once, then both boot' 'the group runs again, nothing is lost' gap=290 \
     'no node is left to serve: writes wait for the boot'
 case_is split-brain node stays 'replication cut, the stand-by promoted by hand and written to, healed' \
