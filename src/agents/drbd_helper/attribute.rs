@@ -1,5 +1,9 @@
 //! Writes the promotion score: by `crm_attribute`, only when Pacemaker has called, and only when it is not what was written last. That this
 //! does not work never makes an action fail.
+//!
+//! pacemaker-attrd keeps the score, and writes it into the CIB when it changes. When the controller of a node dies, the cluster's controller
+//! deletes the node's scores from the CIB, and pacemaker-attrd, which has them still, is not told (seen with 2.1.5): from then on the
+//! node is not promoted, and if it was, it is demoted. So a score that may be lost in this way is written by `attrd_updater --refresh` too.
 
 use std::time::Duration;
 
@@ -14,11 +18,15 @@ use crate::ocf::run::Context;
 
 /// How long a score is believed to be what was written.
 const BELIEVED: Duration = Duration::from_secs(600);
+/// How long after a controller was replaced it may still be deleted.
+const UNSETTLED: Duration = Duration::from_secs(60);
 /// How long writing one may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The processes that keep node attributes, or pass them on from a remote node, by what the kernel calls them: 15 bytes.
 const KEEPERS: [&str; 2] = ["pacemaker-attrd", "pacemaker-remot"];
+/// The controller, `pacemaker-controld`, in the same way.
+const CONTROLLER: &str = "pacemaker-contr";
 
 /// What `crm_attribute` must know of the caller.
 const PASSED: [&str; 6] = [
@@ -52,10 +60,16 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
         Score::None => None,
         Score::Untouched => return,
     };
-    if !is_by_pacemaker(cx) || (writing == Writing::IfLost && record.score.as_ref().is_some_and(|last| is_kept(last, value))) {
+    let last = record.score.take();
+    let doubt = last.as_ref().map_or(Doubt::New, |last| doubt(last, value));
+    if !is_by_pacemaker(cx) || (writing == Writing::IfLost && doubt == Doubt::None) {
+        record.score = last;
         return;
     }
-    let Ok(tool) = Tool::find(cx.root, "crm_attribute") else { return };
+    let Ok(tool) = Tool::find(cx.root, "crm_attribute") else {
+        record.score = last;
+        return;
+    };
     let tool = PASSED.iter().fold(tool, |tool, name| match cx.env.get(name) {
         Some(text) => tool.env(name, text),
         None => tool,
@@ -63,37 +77,87 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
     let text = value.map(|value| value.to_string());
     let what = text.as_deref().map_or(vec!["--delete"], |text| vec!["--update", text]);
     let args: Vec<&str> = ["--promotion", "--lifetime", "reboot", "--quiet"].into_iter().chain(what).collect();
-    match tool.ok(&args, cx.deadline.share(0.5).within(PATIENCE)) {
+    let kept = match tool.ok(&args, cx.deadline.share(0.5).within(PATIENCE)) {
         Ok(_) => {
-            if record.score.as_ref().is_none_or(|last| last.value != value || last.kept == Kept::Unsure) {
+            if last.as_ref().is_none_or(|last| last.value != value || last.kept == Kept::Unsure) {
                 tracing::info!("promotion score: {}", text.as_deref().unwrap_or("none"));
             }
-            record.score = Some(Written { value, at: now(), kept: keeper(cx) });
+            if doubt == Doubt::Copy { refresh(cx) } else { true }
         }
         Err(e) => {
             tracing::warn!("the promotion score was not written: {e}");
-            record.score = Some(Written { value, at: now(), kept: Kept::Unsure });
+            false
         }
+    };
+    record.score = Some(written(cx, value, kept, last.as_ref()));
+}
+
+/// Has pacemaker-attrd write all that it keeps into the CIB.
+fn refresh(cx: &Context) -> bool {
+    let answer = Tool::find(cx.root, "attrd_updater").map_err(|e| e.to_string());
+    let answer = answer
+        .and_then(|tool| tool.ok(&["--refresh"], cx.deadline.share(0.5).within(PATIENCE)).map(drop).map_err(|e| e.to_string()));
+    if let Err(e) = &answer {
+        tracing::warn!("the promotion score may be missing in the CIB: {e}");
+    }
+    answer.is_ok()
+}
+
+/// What to remember of a score that was written just now.
+fn written(cx: &Context, value: Option<u32>, is_kept: bool, last: Option<&Written>) -> Written {
+    let (kept, controller) = processes(cx);
+    let had = last.and_then(|last| last.controller);
+    let is_another = had.is_some() && controller != had;
+    Written {
+        value,
+        at: now(),
+        kept: if is_kept { kept } else { Kept::Unsure },
+        controller: controller.or(had), // one that is gone comes back as another one
+        doubted: if is_another { Some(now()) } else { last.and_then(|last| last.doubted) },
     }
 }
 
-/// Whether what was written last is this, and whoever keeps it is still the same.
-fn is_kept(last: &Written, value: Option<u32>) -> bool {
-    let is_same = match last.kept {
-        Kept::Unsure => false,
-        Kept::Somewhere => true,
-        Kept::By(pid, start) => Identity::of(Pid::from_raw(pid)).is_ok_and(|it| it.start == start),
-    };
-    is_same && last.value == value && since(last.at) < BELIEVED
+/// Why a score may not be what was written last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// It is.
+    None,
+    /// It is another one, or whoever kept it is gone, or nobody knows.
+    New,
+    /// It is kept, but may have been deleted from the CIB.
+    Copy,
 }
 
-/// Who keeps the attributes on this node. A walk over all processes: only after something was written.
-fn keeper(cx: &Context) -> Kept {
+fn doubt(last: &Written, value: Option<u32>) -> Doubt {
+    let runs = |pid, start| Identity::of(Pid::from_raw(pid)).is_ok_and(|it| it.start == start);
+    let is_kept = match last.kept {
+        Kept::Unsure => false,
+        Kept::Somewhere => true,
+        Kept::By(pid, start) => runs(pid, start),
+    };
+    let is_unsettled = last.doubted.is_some_and(|at| since(at) < UNSETTLED);
+    if !is_kept || last.value != value {
+        Doubt::New
+    } else if is_unsettled || since(last.at) >= BELIEVED || last.controller.is_some_and(|(pid, start)| !runs(pid, start)) {
+        Doubt::Copy
+    } else {
+        Doubt::None
+    }
+}
+
+/// Who keeps the attributes on this node, and its controller. A walk over all processes: only after something was written.
+fn processes(cx: &Context) -> (Kept, Option<(i32, u64)>) {
     let pids = cx.root.dir("/proc").dirs().unwrap_or_default();
-    let tasks = pids.iter().filter_map(|pid| Task::read(cx.root, pid.parse().ok()?).ok().flatten());
-    let found = tasks.into_iter().find(|task| KEEPERS.contains(&task.comm.as_str()));
-    let by = found.and_then(|task| Some(Kept::By(i32::try_from(task.pid).ok()?, task.start_time)));
-    by.unwrap_or(Kept::Somewhere)
+    let (mut keeper, mut controller) = (None, None);
+    for task in pids.iter().filter_map(|pid| Task::read(cx.root, pid.parse().ok()?).ok().flatten()) {
+        let found = i32::try_from(task.pid).ok().map(|pid| (pid, task.start_time));
+        if KEEPERS.contains(&task.comm.as_str()) {
+            keeper = keeper.or(found);
+        } else if task.comm == CONTROLLER {
+            controller = controller.or(found);
+        }
+    }
+    (keeper.map_or(Kept::Somewhere, |(pid, start)| Kept::By(pid, start)), controller)
 }
 
 #[cfg(test)]
@@ -103,10 +167,29 @@ mod tests {
     #[test]
     fn a_score_is_written_again_when_it_may_be_lost() {
         let me = Identity::of_self().unwrap();
-        let written = |kept| Written { value: Some(10), at: now(), kept };
-        assert!(is_kept(&written(Kept::Somewhere), Some(10)) && is_kept(&written(Kept::By(me.pid, me.start)), Some(10)));
-        assert!(!is_kept(&written(Kept::Unsure), Some(10)), "writing it failed");
-        assert!(!is_kept(&written(Kept::By(me.pid, me.start + 1)), Some(10)), "whoever kept it is gone");
-        assert!(!is_kept(&written(Kept::Somewhere), None));
+        let by_me = Kept::By(me.pid, me.start);
+        let written = |kept| Written { value: Some(10), at: now(), kept, controller: None, doubted: None };
+        assert_eq!(doubt(&written(Kept::Somewhere), Some(10)), Doubt::None);
+        assert_eq!(doubt(&written(by_me), Some(10)), Doubt::None);
+        assert_eq!(doubt(&written(Kept::Unsure), Some(10)), Doubt::New, "writing it failed");
+        assert_eq!(doubt(&written(Kept::By(me.pid, me.start + 1)), Some(10)), Doubt::New, "whoever kept it is gone");
+        assert_eq!(doubt(&written(Kept::Somewhere), None), Doubt::New);
+    }
+
+    #[test]
+    fn a_score_may_be_missing_in_the_cib_once_the_controller_is_another_one_and_for_a_while_after_that() {
+        let me = Identity::of_self().unwrap();
+        let written = |start, doubted| Written {
+            value: Some(10),
+            at: now(),
+            kept: Kept::By(me.pid, me.start),
+            controller: Some((me.pid, start)),
+            doubted,
+        };
+        assert_eq!(doubt(&written(me.start, None), Some(10)), Doubt::None);
+        assert_eq!(doubt(&written(me.start + 1, None), Some(10)), Doubt::Copy);
+        assert_eq!(doubt(&written(me.start, Some(now())), Some(10)), Doubt::Copy);
+        let later = if since(0) < UNSETTLED { Doubt::Copy } else { Doubt::None };
+        assert_eq!(doubt(&written(me.start, Some(0)), Some(10)), later);
     }
 }

@@ -46,6 +46,12 @@ pub struct Written {
     /// What became of it.
     #[serde(default)]
     pub kept: Kept,
+    /// The process number and start time of the node's controller.
+    #[serde(default)]
+    pub controller: Option<(i32, u64)>,
+    /// Since when that is another one, in clock ticks since boot.
+    #[serde(default)]
+    pub doubted: Option<u64>,
 }
 
 /// What became of a score that was written.
@@ -136,12 +142,13 @@ mod tests {
         let old = r#"{"volumes":[[0,10]],"is_started":true,"score":{"value":10000,"at":7,"keeper":[812,90]}}"#;
         let record: Record = serde_json::from_str(old).unwrap();
         assert!(record.is_started && record.volumes == [(0, 10)]);
-        assert_eq!(record.score, Some(Written { value: Some(10000), at: 7, kept: Kept::Unsure }));
+        let score = Written { value: Some(10000), at: 7, kept: Kept::Unsure, controller: None, doubted: None };
+        assert_eq!(record.score, Some(score));
     }
 
     #[test]
     fn a_score_whose_writing_failed_may_stand_even_if_it_was_to_go() {
-        let written = |value, kept| Written { value, at: 0, kept };
+        let written = |value, kept| Written { value, at: 0, kept, controller: None, doubted: None };
         assert!(written(Some(1), Kept::Somewhere).may_stand() && written(None, Kept::Unsure).may_stand());
         assert!(!written(None, Kept::By(1, 2)).may_stand());
     }
