@@ -29,7 +29,7 @@ RESULT = re.compile(r"Result of (\w+) operation for (p_[a-z]+)(?::\d+)? on \w+: 
 FAIL_COUNT = re.compile(r"\* (p_[a-z]+)(?::\d+)?: .*fail-count=(\w+)")
 LOST = re.compile(r"Node (\w+) state is now lost")
 SUCCESS = {0, 8, 190, 191}  # running, promoted; degraded is said and not recovered from
-NEW_SUCCESS = ("ok", "promoted", "degraded", "cancelled")
+NEW_SUCCESS = ("ok", "promoted", "degraded", "ocf_degraded", "cancelled")
 
 
 def seconds_of(lines):
@@ -49,7 +49,8 @@ def monitors_in(log, times):
     for resource, call, pid, status, otherwise in (match.groups() for match in map(RUN.search, log) if match):
         took = times.get(pid, [])
         seconds = took.pop(0) if took else None
-        if resource not in seen or (resource, call) in probes or (status is None and otherwise is None):
+        is_cancelled = (otherwise or "").lower() == "cancelled"
+        if resource not in seen or (resource, call) in probes or (status is None and otherwise is None) or is_cancelled:
             continue
         row = seen[resource]
         row["runs"] += 1
@@ -138,7 +139,7 @@ def judged(directory, given):
     report, verified = (answer("".join(lines_of(directory / name))) for name in ("report", "verified"))
     record = {
         "stack": given["stack"], "minutes": float(given["minutes"]), "active": given["active"], "now": given["now"], "resources": resources,
-        "failed_results": failed_results, "failed_actions": reasons_in(cluster),
+        "failed_results": failed_results, "failed_actions": reasons_in(line for line in cluster if "degraded" not in line.lower()),
         "fail_counts": {match[1]: match[2] for match in map(FAIL_COUNT.search, cluster) if match and match[2] != "0"},
         "load": {node: load_of(directory, node) for node in NODES}, "recoveries": resources["p_vip"]["starts"],
         "gap_s": report.get("gap"), "io_errors": report.get("errors"), "acknowledged_lost": verified.get("lost"),

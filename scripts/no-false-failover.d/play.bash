@@ -48,8 +48,10 @@ watch_for() { # MINUTES
 # From nothing to what was seen of one stack, which is kept in $seen/STACK.
 play_stack() { # STACK
     export STACK=$1 LIMITS=advised
+    # The shell agents run past those on an idle emulated processor already.
+    [ "$1" = ours ] || LIMITS=lab
     dir=$seen/$1
-    say "the agents are $1, their time-outs the ones that ours advise"
+    say "the agents are $1"
     prepare
     build_cluster
     start_writing
@@ -66,7 +68,7 @@ play_stack() { # STACK
         together 'collect node1' 'collect node2'
         keep_cluster
     } >>"$log" 2>&1
-    writer verify >"$dir/verified"
+    writer_limit=1800 writer verify-all >"$dir/verified"
     echo "$((SECONDS - loaded_at))" >"$dir/seconds"
     now=$(group_is_on node1 || group_is_on node2)
     "$here/no-false-failover.d/judge.py" judge "$dir" "stack=$1" "minutes=$minutes" "active=$active" "now=$now"

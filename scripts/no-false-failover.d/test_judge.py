@@ -15,7 +15,7 @@ Nov 28 07:00:02.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_drb
 Nov 28 07:00:03.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_lvm monitor (call 22, PID 902) exited with status 0
 Nov 28 07:00:04.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_vip monitor (call 23, PID 903) exited with status 0 (execution time 0s)
 Nov 28 07:00:06.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_lio monitor (call 20, PID 904) exited with status 0 (execution time 0s)
-Nov 28 07:00:06.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_lio monitor (call 19) cancelled (execution time 0s)
+Nov 28 07:00:06.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_lio monitor (call 19) could not be executed: Cancelled (execution time 0s)
 """
 TIMES = "900 0.02\n901 0.40\n902 0.06\n903 0.01\n904 1.25\n"
 TIMED_OUT = (
@@ -29,6 +29,11 @@ PROBE = (
     " | graph action confirmed; call=5 key=p_vip_monitor_0 rc=7\n")
 START = "x controld [1] (log_executor_event) notice: Result of start operation for p_vip on node2: ok | graph action confirmed; call=40 rc=0\n"
 FAIL_COUNT = "Migration Summary:\n  * Node: node1:\n    * p_lvm: migration-threshold=2 fail-count=1 last-failure='x'\n"
+DEGRADED = (
+    "x execd [1] (log_finished) debug: p_drbd monitor (call 21, PID 907) exited with status 190 (execution time 40ms)\n"
+    "x controld [1] (log_executor_event) notice: Result of monitor operation for p_drbd on node1: OCF_DEGRADED (r0 is not connected)"
+    " | graph action unconfirmed; call=21 key=p_drbd_monitor_7000 rc=190\n")
+DEGRADED_ACTION = "  * p_drbd_monitor_7000 on node1 'degraded' (190): call=21, exitreason='r0 is not connected', last-rc-change='x'\n"
 FAILED_ACTION = "  * p_lvm 5s-interval monitor on node1 could not be executed (Timed Out: 30s) at Sat Nov 28 07:00:00 2026\n"
 FILES = {"log-node1": LOG, "times-node1": TIMES, "load-node1": LOAD, "left-node1": LOAD, "log-node2": "", "times-node2": "",
          "load-node2": LOAD, "left-node2": LOAD, "cluster": "", "seconds": "600", "failures": "", "notes": "",
@@ -50,6 +55,10 @@ class Verdict(unittest.TestCase):
         self.assertEqual((record["verdict"], record["seen"]), ("green", []))
         row = record["resources"]["p_lio"]
         self.assertEqual((row["monitors"], row["failed"], row["timed_out"], row["slowest_s"]), (2, 0, 0, 1.25))
+
+    def test_degraded_is_no_failure(self):
+        record = judged({"log-node1": LOG + DEGRADED, "cluster": DEGRADED_ACTION})
+        self.assertEqual((record["verdict"], record["seen"]), ("green", []))
 
     def test_red_for_each_thing_that_can_be_wrong(self):
         half = LOAD.replace("640", "320")

@@ -23,6 +23,10 @@ move_once() { # NUMBER
     wait_for 240 taken_over "$to" >>"$log" 2>&1 || why+="${why:+; }the group did not run on $to, with writes going on, within 240 s"
     taken=$((SECONDS - begun))
     on "$to" crm_resource --clear --resource g_tgt >>"$log" 2>&1 || why+="${why:+; }crm_resource --clear failed"
+    if ! wait_for 240 is_sound >>"$log" 2>&1; then
+        fail "after switch-over $1 something had failed"
+        clean_up >>"$log" 2>&1
+    fi
     wait_for 240 is_sound >>"$log" 2>&1 || why+="${why:+; }the cluster was not sound within another 240 s"
     [ "$active" = "$to" ] || why+="${why:+; }the group runs on $active, not on $to"
     report=$(writer report) verified=$(writer verify)
