@@ -24,7 +24,8 @@ play() { # move|cut ROUND
     "$bench/switchover.py" judge "$event" "who=$stack" "event=$1" "round=$2" "from=$first_active" "to=$first_other" | sed "s/^/$me:   /" ||
         echo "$stack, $1, round $2: there is no record of it" >>"$work/failures"
     say "  ($((SECONDS - begun)) s)"
-    if [ -z "$active" ] || ! is_whole; then
+    log=$work/log
+    if [ -z "$active" ] || ! wait_for 90 is_whole 2>/dev/null; then
         what_is_known
         exit 1
     fi
@@ -40,11 +41,11 @@ mark() {
 
 # Returns when the last resource of the group has started there, without asking again and again.
 started_on() { # NODE
-    limit=260 on "$1" "timeout 240 grep -aqm1 'Result of start operation for p_vip on $1: ok' \
-        < <(exec timeout 240 tail -n +$((from_line[$1] + 1)) -f $pacemaker_log)"
+    limit=500 on "$1" "timeout 480 grep -aqm1 'Result of start operation for p_vip on $1: ok' \
+        < <(exec timeout 480 tail -n +$((from_line[$1] + 1)) -f $pacemaker_log)"
 }
 await() { # PROCESS: of started_on
-    wait "$1" || { red "the group did not start on $other within 240 s"; return; }
+    wait "$1" || { red "the group did not start on $other within 480 s"; return; }
     [ "$stack" = floor ] || wait_for 120 writes_go_on 2>>"$log" || red 'writes did not go on within 120 s after the start'
     sleep 2
 }
@@ -104,11 +105,11 @@ collect() {
 # From what an event left to a cluster that the next one may begin with. A monitor that failed meanwhile is noted.
 settle() {
     local state
-    wait_for 400 is_whole || return 1
+    wait_for 700 is_whole || return 1
     state=$(on "$active" crm_mon -1) || return 1
     if [[ $state == *'Failed Resource Actions'* ]]; then
         sed -n '/Failed Resource Actions/,$ { /^ *\*/p }' <<<"$state" >"$event/notes"
-        on "$active" crm_resource --cleanup && sleep 5 && wait_for 240 is_whole || return 1
+        clean_up && sleep 6 && wait_for 400 is_whole || return 1
     fi
     sleep 10
 }

@@ -2,16 +2,18 @@
 # Sourced by scripts/bench switchover: the cluster, and whose resources it has.
 
 stack='' # whose they are now
-floor_agent=$here/../target/$(rustc -vV | sed -n 's/^host: //p')/release/examples/floor_agent
+floor_agent='' # the program
 
 build() {
-    step 'building the agent that does nothing' bounded 1200 "$here/cargo" build --release --locked --example floor_agent
     prepare
+    step 'building the agent that does nothing' bounded 1200 "$here/cargo" build --release --locked --example floor_agent
+    floor_agent=$here/../target/$(rustc -vV | sed -n 's/^host: //p')/release/examples/floor_agent
     step 'installing ocf-san on both nodes' bounded 120 "$here/lab" install node1 node2
     step 'configuration: DRBD, LVM, corosync, saveconfig.json' put_files
     step 'the agents of all contestants' put_all_agents node1 node2
     step 'DRBD over the replication LAN, a volume group with four LVs' drbd_and_lvm
-    step 'corosync and pacemaker on two rings, all resources by pcs' form_cluster
+    step 'all resources, described by pcs' wait "$describing"
+    step 'corosync and pacemaker on two rings' form_cluster
     step 'what runs there' note_facts
 }
 
@@ -55,7 +57,7 @@ change_to() { # WHO
 leave() {
     stop_writing || return 1
     on node1 crm_attribute -n stop-all-resources -v true || return 1
-    wait_for 300 nothing_runs || return 1
+    wait_for 600 nothing_runs || return 1
     on node1 "cibadmin --replace --scope constraints --xml-text '<constraints/>' && cibadmin --replace --scope resources --xml-text '<resources/>'" ||
         return 1
     wait_for 120 nothing_remembered || return 1
@@ -83,7 +85,7 @@ enter() {
         fi
         on "$node" /root/node files /dev/vdb "$stack" || return 1
     done
-    lab put node1 "$work/cib-$stack.xml" /root/cib.xml && on node1 /root/cib load && wait_for 400 is_whole || return 1
+    lab put node1 "$work/cib-$stack.xml" /root/cib.xml && on node1 /root/cib load && wait_for 700 is_whole || return 1
     [ "$stack" = floor ] || log_in_and_write || return 1
     sleep 10
 }
@@ -100,11 +102,18 @@ stop_writing() {
 }
 writer() { limit=${writer_limit:-150} on ini /root/writer "$1"; } # WORD
 
-# The group runs on one node, the other one is there and would take it, nobody forbids that.
+is_dc() { [[ $(on "$1" crm_mon -1) == *"Current DC: $1 "* ]]; } # NODE
+
+# The group runs on one node, the other one is there and would take it, nobody forbids that. In few commands, because each takes a guest seconds.
 is_whole() {
-    local state constraints
-    state=$(on node1 crm_mon -1) && [[ $state == *'Online: [ node1 node2 ]'* ]] && find_active || return 1
-    [[ $state == *"Unpromoted: [ $other ]"* ]] || return 1
-    constraints=$(on "$active" cibadmin -Q --scope constraints) && [[ $constraints != *\"cli-* && $constraints != *drbd-fence-by-handler* ]] || return 1
-    [ "$stack" = floor ] || in_sync "$active"
+    local of_one of_two now
+    of_one=$(on node1 'crm_mon -1A || exit; cat /proc/drbd 2>/dev/null; cibadmin -Q --scope constraints') && of_two=$(on node2 crm_mon -1) || return 1
+    [[ $of_one == *'Online: [ node1 node2 ]'* && $of_two == *'Online: [ node1 node2 ]'* ]] || return 1
+    now=$(sed -n 's/.*p_vip.* Started \(node[12]\).*/\1/p' <<<"$of_one")
+    [ -n "$now" ] || return 1
+    active=$now
+    [ "$active" = node1 ] && other=node2 || other=node1
+    [[ $of_one == *"Promoted: [ $active ]"* && $of_one == *"Unpromoted: [ $other ]"* ]] || return 1
+    [[ $of_one != *\"cli-* && $of_one != *drbd-fence-by-handler* ]] || return 1
+    [ "$stack" = floor ] || [[ $(grep -c 'master-p_drbd' <<<"$of_one") = 2 && $of_one == *ds:UpToDate/UpToDate* ]]
 }

@@ -25,7 +25,7 @@ def clock(guest):
     """Asks one shell again and again, because to start a process there takes longer than the answer may be off; the quickest counts."""
     ask = 'while read -r _; do echo "$EPOCHREALTIME"; done'
     answers = []
-    with subprocess.Popen([LAB, "run", guest, ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as shell:
+    with subprocess.Popen(["timeout", "60", LAB, "run", guest, ask], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as shell:
         for _ in range(QUESTIONS):
             begin = time.time()
             shell.stdin.write("\n")
