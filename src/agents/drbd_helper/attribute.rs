@@ -1,5 +1,5 @@
-//! Writes the promotion score: by `crm_attribute`, only when Pacemaker has called, and only when it is not what was written last. That this
-//! does not work never makes an action fail.
+//! Writes the promotion score: by `crm_attribute`, only when Pacemaker has called, and only when it is not what was written last or may be
+//! lost. That this does not work never makes an action fail.
 //!
 //! pacemaker-attrd keeps the score, and writes it into the CIB when it changes. When the controller of a node dies, the cluster's controller
 //! deletes the node's scores from the CIB, and pacemaker-attrd, which has them still, is not told (seen with 2.1.5): from then on the
@@ -41,7 +41,9 @@ const PASSED: [&str; 6] = [
 /// When to write a score that is what was written last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writing {
-    /// Only when it may be lost.
+    /// Never.
+    IfAnother,
+    /// Only when it may be lost, from the CIB too.
     IfLost,
     /// In any case.
     Again,
@@ -62,7 +64,12 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
     };
     let last = record.score.take();
     let doubt = last.as_ref().map_or(Doubt::New, |last| doubt(last, value));
-    if !is_by_pacemaker(cx) || (writing == Writing::IfLost && doubt == Doubt::None) {
+    let is_due = match writing {
+        Writing::IfAnother => doubt == Doubt::New,
+        Writing::IfLost => doubt != Doubt::None,
+        Writing::Again => true,
+    };
+    if !is_due || !is_by_pacemaker(cx) {
         record.score = last;
         return;
     }
@@ -82,7 +89,7 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
             if last.as_ref().is_none_or(|last| last.value != value || last.kept == Kept::Unsure) {
                 tracing::info!("promotion score: {}", text.as_deref().unwrap_or("none"));
             }
-            if doubt == Doubt::Copy { refresh(cx) } else { true }
+            doubt != Doubt::Copy || writing != Writing::IfLost || refresh(cx)
         }
         Err(e) => {
             tracing::warn!("the promotion score was not written: {e}");
@@ -122,24 +129,27 @@ fn written(cx: &Context, value: Option<u32>, is_kept: bool, last: Option<&Writte
 enum Doubt {
     /// It is.
     None,
-    /// It is another one, or whoever kept it is gone, or nobody knows.
+    /// It is another one, or whoever kept it is gone, or it is old.
     New,
-    /// It is kept, but may have been deleted from the CIB.
+    /// It may have been deleted from the CIB, or not have come that far.
     Copy,
 }
 
 fn doubt(last: &Written, value: Option<u32>) -> Doubt {
     let runs = |pid, start| Identity::of(Pid::from_raw(pid)).is_ok_and(|it| it.start == start);
     let is_kept = match last.kept {
-        Kept::Unsure => false,
-        Kept::Somewhere => true,
         Kept::By(pid, start) => runs(pid, start),
+        Kept::Unsure | Kept::Somewhere => true,
     };
-    let is_unsettled = last.doubted.is_some_and(|at| since(at) < UNSETTLED);
     if !is_kept || last.value != value {
-        Doubt::New
-    } else if is_unsettled || since(last.at) >= BELIEVED || last.controller.is_some_and(|(pid, start)| !runs(pid, start)) {
+        return Doubt::New;
+    }
+    let is_unsettled = last.doubted.is_some_and(|at| since(at) < UNSETTLED);
+    let is_another = last.controller.is_some_and(|(pid, start)| !runs(pid, start));
+    if last.kept == Kept::Unsure || value.is_some() && (is_unsettled || is_another) {
         Doubt::Copy
+    } else if since(last.at) >= BELIEVED {
+        Doubt::New
     } else {
         Doubt::None
     }
@@ -171,7 +181,7 @@ mod tests {
         let written = |kept| Written { value: Some(10), at: now(), kept, controller: None, doubted: None };
         assert_eq!(doubt(&written(Kept::Somewhere), Some(10)), Doubt::None);
         assert_eq!(doubt(&written(by_me), Some(10)), Doubt::None);
-        assert_eq!(doubt(&written(Kept::Unsure), Some(10)), Doubt::New, "writing it failed");
+        assert_eq!(doubt(&written(Kept::Unsure), Some(10)), Doubt::Copy, "writing it failed");
         assert_eq!(doubt(&written(Kept::By(me.pid, me.start + 1)), Some(10)), Doubt::New, "whoever kept it is gone");
         assert_eq!(doubt(&written(Kept::Somewhere), None), Doubt::New);
     }

@@ -155,8 +155,11 @@ impl Agent for Helper {
         // What a probe finds running, Pacemaker may know nothing of.
         let writing = if cx.env.is_probe() { Writing::Again } else { Writing::IfLost };
         let state = self.assess(cx, &resource, &mut record, writing);
-        self.unfence_if_due(cx, &resource, &mut record);
+        let is_to_unfence = self.is_unfencing_due(cx, &resource, &mut record);
         record.save(cx, name, &was);
+        if is_to_unfence {
+            self.unfence(cx, name);
+        }
         // One that was not known serves nobody yet; one that serves is left to whoever took a volume of it down.
         if cx.env.is_probe() && !was.is_started {
             if let Some(why) = health::partly_promoted(&resource, &record.volumes) {

@@ -26,7 +26,7 @@ impl Helper {
         let not_there = || OcfError::new(Code::Generic, format_args!("{name} is not there: drbdadm up {name}"));
         let resource = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
         if peering::is_connected(&resource) {
-            self.assess(cx, &resource, &mut record, Writing::IfLost);
+            self.assess(cx, &resource, &mut record, Writing::IfAnother);
         }
         self.adopt(cx, &resource, &mut record);
         self.check_guard(cx, &resource, &record)?;

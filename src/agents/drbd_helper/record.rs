@@ -30,7 +30,8 @@ pub struct Record {
     pub score: Option<Written>,
     /// What the log was last told of how it is; empty when all was well.
     pub finding: String,
-    /// When the handler that unfences is called next, in clock ticks since boot; `None` where not all disks are up to date.
+    /// When the handler that unfences is called next, in clock ticks since boot; `None` where not all disks are up to date or it is not
+    /// promoted.
     pub unfence_at: Option<u64>,
     /// Whether Pacemaker knew of a promoted instance when a Primary peer was first seen.
     pub primary_is_expected: bool,

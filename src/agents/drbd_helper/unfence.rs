@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Helper;
+use super::attribute;
 use super::peering;
 use super::record::{self, Record};
 use crate::kernel::drbd::model::Resource;
@@ -19,40 +20,46 @@ const FIRST: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_secs(300);
 
 /// The same after a call that failed, which the cluster may have been too busy for.
-const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(30);
+const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 impl Helper {
-    /// Calls it if that is wanted and due. That it fails is logged.
-    pub(super) fn unfence_if_due(&self, cx: &Context, resource: &Resource, record: &mut Record) {
+    /// Whether it is to be called now. If so, the record says already when the next time is, because whoever calls may not come back.
+    pub(super) fn is_unfencing_due(&self, cx: &Context, resource: &Resource, record: &mut Record) -> bool {
         if !self.unfences || !resource.is_primary() || !peering::is_equal(resource) {
             record.unfence_at = None;
-            return;
+            return false;
         }
-        if cx.env.is_probe() && cx.env.get("OCF_RESKEY_CRM_meta_interval").is_some() {
-            return;
+        if cx.env.is_probe() && attribute::is_by_pacemaker(cx) {
+            return false;
         }
         let Some(due) = record.unfence_at else {
             record.unfence_at = Some(record::later(FIRST));
-            return;
+            return false;
         };
-        if record::now() < due {
-            return;
+        let is_due = record::now() >= due;
+        if is_due {
+            record.unfence_at = Some(record::later(AGAIN_AFTER_FAILURE));
         }
+        is_due
+    }
+
+    /// Calls it. Where there is none, drbdadm does nothing. That it fails is logged.
+    pub(super) fn unfence(&self, cx: &Context, name: &str) {
         let Ok(drbdadm) = self.drbdadm(cx).inspect_err(|e| tracing::warn!("{e}")) else { return };
         let drbdadm = drbdadm.env("OCF_RESKEY_unfence_extra_args", &self.unfence_args);
         (cx.progress)("call the handler unfence-peer");
-        let answer = drbdadm.run(&["unfence-peer"], &resource.name, cx.deadline.share(0.5).within(PATIENCE));
-        record.unfence_at = Some(match answer {
-            Ok(_) => record::later(AGAIN),
-            // It has no such handler.
-            Err(e) if e.refusal().is_some_and(|refusal| refusal.exit == Some(20)) => {
-                tracing::debug!("{}: unfence-peer: {e}", resource.name);
-                u64::MAX
-            }
+        let answer = drbdadm.run(&["unfence-peer"], name, cx.deadline.share(0.5).within(PATIENCE));
+        let is_enough = match answer {
+            Ok(_) => true,
             Err(e) => {
-                tracing::warn!("{}: unfence-peer: {e}", resource.name);
-                record::later(AGAIN_AFTER_FAILURE)
+                tracing::warn!("{name}: unfence-peer: {e}");
+                e.is_late() // what hangs is not to be there once a minute
             }
-        });
+        };
+        if is_enough {
+            let was = Record::load(cx, name);
+            let at = was.unfence_at.map(|_| record::later(AGAIN));
+            Record { unfence_at: at, ..was.clone() }.save(cx, name, &was);
+        }
     }
 }
