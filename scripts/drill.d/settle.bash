@@ -58,10 +58,10 @@ join_halves() { # NAME
     is_apart || return 0
     has_word "$1" splits || red 'DRBD came out of it with a split brain'
     note 'split brain: the operator chose the side with the group'
-    # Where it ran last, when it runs nowhere until somebody has chosen.
+    # Where it ran last, when it runs nowhere until somebody has chosen: only that side has what the initiator was told is written.
     if ! wait_for 60 find_active; then
         active=$first_active other=$first_other
-        [ "${outcome_of[$1]}" != moves ] || { active=$first_other other=$first_active; }
+        ! starts | grep -qx "$first_other" || { active=$first_other other=$first_active; }
     fi
     loser=$other
     on "$loser" drbdadm secondary r0
