@@ -104,16 +104,4 @@ writer() { limit=${writer_limit:-150} on ini /root/writer "$1"; } # WORD
 
 is_dc() { [[ $(on "$1" crm_mon -1) == *"Current DC: $1 "* ]]; } # NODE
 
-# The group runs on one node, the other one is there and would take it, nobody forbids that. In few commands, because each takes a guest seconds.
-is_whole() {
-    local of_one of_two now
-    of_one=$(on node1 'crm_mon -1A || exit; cat /proc/drbd 2>/dev/null; cibadmin -Q --scope constraints') && of_two=$(on node2 crm_mon -1) || return 1
-    [[ $of_one == *'Online: [ node1 node2 ]'* && $of_two == *'Online: [ node1 node2 ]'* ]] || return 1
-    now=$(sed -n 's/.*p_vip.* Started \(node[12]\).*/\1/p' <<<"$of_one")
-    [ -n "$now" ] || return 1
-    active=$now
-    [ "$active" = node1 ] && other=node2 || other=node1
-    [[ $of_one == *"Promoted: [ $active ]"* && $of_one == *"Unpromoted: [ $other ]"* ]] || return 1
-    [[ $of_one != *\"cli-* && $of_one != *drbd-fence-by-handler* ]] || return 1
-    [ "$stack" = floor ] || [[ $(grep -c 'master-p_drbd' <<<"$of_one") = 2 && $of_one == *ds:UpToDate/UpToDate* ]]
-}
+is_whole() { is_joined && { [ "$stack" = floor ] || could_change_sides; }; }

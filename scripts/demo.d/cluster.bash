@@ -83,6 +83,20 @@ find_active() {
     active=$now
     [ "$active" = node1 ] && other=node2 || other=node1
 }
+# Both are online, the group runs on one and is promoted there, the other one is unpromoted, and no constraint is of anybody's making. Sets
+# $active, $other, and $cluster to what was said. In few commands, because each takes a guest seconds.
+is_joined() {
+    local of_two now
+    cluster=$(on node1 'crm_mon -1A || exit; cat /proc/drbd 2>/dev/null; cibadmin -Q --scope constraints') && of_two=$(on node2 crm_mon -1) || return 1
+    [[ $cluster == *'Online: [ node1 node2 ]'* && $of_two == *'Online: [ node1 node2 ]'* ]] || return 1
+    now=$(sed -n 's/.*p_vip.* Started \(node[12]\).*/\1/p' <<<"$cluster")
+    [ -n "$now" ] || return 1
+    active=$now
+    [ "$active" = node1 ] && other=node2 || other=node1
+    [[ $cluster == *"Promoted: [ $active ]"* && $cluster == *"Unpromoted: [ $other ]"* ]] && ! grep -Eq '"cli-|drbd-fence-by-handler' <<<"$cluster"
+}
+# In what is_joined has seen: both disks are up to date, and both sides have a promotion score.
+could_change_sides() { [[ $(grep -c 'master-p_drbd' <<<"$cluster") = 2 && $cluster == *ds:UpToDate/UpToDate* ]]; }
 in_sync() { on "$1" grep -q 'ds:UpToDate/UpToDate' /proc/drbd; }
 
 build_cluster() {

@@ -9,9 +9,8 @@
 #   here    where it was, perhaps started anew
 #   either  on one of the two, after it was taken back
 # WORDs: core; gap=SECONDS, the longest without a completed write (240; an initiator's queue holds 300); hold=SECONDS, how long it lasts
-# (25); splits: DRBD's sides may be apart afterwards, and the operator chooses the one with the group; twice: the address may be seen on two nodes
-# for a while; a sentence with a blank in it is why this
-# cannot be survived, or not without the operator.
+# (25); splits: DRBD's sides may be apart afterwards, and the operator chooses the one with the group; twice: the address may be seen on
+# two nodes for a while; a sentence with a blank in it is why this cannot be survived, or not without the operator.
 
 names=()
 declare -A group_of outcome_of does must words_of why_not
