@@ -6,7 +6,7 @@ note() { echo "$1" >>"$case_dir/notes"; }   # SENTENCE: what else was seen
 
 # The first command that fails is what the case did not get to do.
 play_case() { # NAME
-    local name=$1 action=${1%-standby} begun=$SECONDS
+    local name=$1 action=${1%-standby} begun=$SECONDS node
     case_dir=$work/cases/$name
     mkdir -p "$case_dir"
     log=$case_dir/log
@@ -28,6 +28,7 @@ play_case() { # NAME
         sound=''
         red 'the cluster was not sound again afterwards'
         what_is_known >"$case_dir/known" 2>&1
+        for node in node1 node2; do limit=90 on "$node" 'tail -n 20000 /var/log/pacemaker/pacemaker.log' >"$case_dir/pacemaker-$node" 2>&1; done
     fi
     wait_for 120 writes_go_on 2>>"$log" || red 'no writes at the end'
     { kill "$watching" && wait "$watching"; } 2>/dev/null

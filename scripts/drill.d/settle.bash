@@ -17,9 +17,10 @@ settle() { # NAME
     take_constraints_away
     wait_for 240 find_active && wait_for 240 in_sync "$active" || return 1
     ! has_failed || clean_up
-    wait_for 120 is_sound || clean_up # what has failed since
-    wait_for 120 is_sound && sleep 6 && is_sound # a monitor later still
+    # What has failed since, or was still under way: a promotion that is refused takes its whole time-out.
+    stays_sound || { clean_up; stays_sound; } || { clean_up; stays_sound; }
 }
+stays_sound() { wait_for 120 is_sound && sleep 6 && is_sound; } # a monitor later still
 has_failed() {
     local state
     ! state=$(on "$active" crm_mon -1f) || [[ $state == *'Failed Resource Actions'* || $state == *fail-count=* ]]
