@@ -7,7 +7,7 @@ import sys
 from tables import millis, ratio, table, targets
 from tables import seconds as whole_seconds
 
-WHO = {"peer": "the replaced stack", "ours": "**ocf-san**", "floor": "floor"}
+WHO = {"peer": "the replaced stack", "ours": "**ocf-san**", "quiet": "**ocf-san**, notify=false", "floor": "floor"}
 GAP, SHARE, NEAR = 1 / 3, 0.10, 1.10  # the goals
 
 
@@ -45,14 +45,15 @@ def part(events, who, kind):
 
 def goals(events, token):
     """What was promised, what came out, whether that is enough."""
-    ours, peer = (median(events, who, "move", "gap") for who in ("ours", "peer"))
-    if ours is not None and peer:
-        yield "planned move: at most 1/3 of the gap of the replaced stack", f"{ratio(ours / peer)} ({seconds(ours)} of {seconds(peer)})", \
-            ours / peer <= GAP
-    share = median(events, "ours", "move", "share")
-    if share is not None:
-        taken = seconds(median(events, "ours", "move", "agents"))
-        yield "planned move: the agents' own share below 10 % of the gap", f"{percent(share)} ({taken})", share < SHARE
+    peer = median(events, "peer", "move", "gap")
+    for who, which in (("ours", ""), ("quiet", ", notify=false")):
+        gap, share = (median(events, who, "move", key) for key in ("gap", "share"))
+        if gap is not None and peer:
+            yield f"planned move{which}: at most 1/3 of the gap of the replaced stack", \
+                f"{ratio(gap / peer)} ({seconds(gap)} of {seconds(peer)})", gap / peer <= GAP
+        if share is not None:
+            taken = seconds(median(events, who, "move", "agents"))
+            yield f"planned move{which}: the agents' own share below 10 % of the gap", f"{percent(share)} ({taken})", share < SHARE
     gap, floor = median(events, "ours", "cut", "gap"), median(events, "floor", "cut", "loss_to_started")
     if gap is not None and floor is not None and token:
         yield "power cut: the gap within 10 % of token time-out and floor", \

@@ -17,6 +17,11 @@ build() {
     step 'what runs there' note_facts
 }
 
+# What node1 and node2 have beside the files of the demo.
+more_files() { # NODE
+    [ -z "$consensus" ] || on "$1" "sed -i 's/^    token: .*/&\\n    consensus: $consensus/' /etc/corosync/corosync.conf"
+}
+
 put_all_agents() { # GUEST...
     local who guest
     for guest; do
@@ -83,7 +88,7 @@ enter() {
         else
             lab put "$node" "$here/../packaging/drbd.d/ocf-san-84.res" /etc/drbd.d/ocf-san-84.res || return 1
         fi
-        on "$node" /root/node files /dev/vdb "$stack" || return 1
+        on "$node" /root/node files /dev/vdb "$stack" && more_files "$node" || return 1
     done
     lab put node1 "$work/cib-$stack.xml" /root/cib.xml && on node1 /root/cib load && wait_for 700 is_whole || return 1
     [ "$stack" = floor ] || log_in_and_write || return 1
