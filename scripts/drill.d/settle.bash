@@ -25,12 +25,10 @@ has_failed() {
     local state
     ! state=$(on "$active" crm_mon -1f) || [[ $state == *'Failed Resource Actions'* || $state == *fail-count=* ]]
 }
-# In maintenance mode: for as long as what a cleanup has forgotten is being looked for, Pacemaker (2.1.5) takes a promoted instance for
-# stopped, and restarts what depends on it.
+# In maintenance mode: for as long as what is forgotten is being looked for, Pacemaker (2.1.5) takes a promoted instance for stopped, and
+# restarts what depends on it. And all of it: for a resource that is not managed "not running" is no failure, and --cleanup leaves it.
 clean_up() {
-    limit=240 on "$active" 'crm_attribute -n maintenance-mode -v true && crm_resource --cleanup && timeout 90 crm_resource --wait
-        # A node whose controller was replaced may have forgotten what version it is, and then its history stays.
-        ! crm_mon -1 | grep -q "Failed Resource Actions" || { crm_resource --refresh && timeout 90 crm_resource --wait; }
+    limit=240 on "$active" 'crm_attribute -n maintenance-mode -v true && crm_resource --refresh && timeout 120 crm_resource --wait
         crm_attribute -n maintenance-mode -D'
 }
 is_on() { # NODE
