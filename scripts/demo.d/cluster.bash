@@ -16,7 +16,8 @@ prepare() {
     step 'starting node1, node2 and the initiator' bounded 240 "$here/lab" up node1 node2 ini
 }
 
-# Whose resources run is said by STACK, with which time-outs by LIMITS: the file cib knows which there are. The agents that neither we nor
+# Whose resources run is said by STACK, with which time-outs by LIMITS, and whether nodes can be switched off (power-switch.bash) by FENCING: the
+# file cib knows which there are. The agents that neither we nor
 # a package install for a stack lie here as STACK-AGENT and become ocf:STACK:AGENT.
 put_agents() { # GUEST
     local stack=${STACK:-ours} file
@@ -30,7 +31,8 @@ put_agents() { # GUEST
 # cluster.
 describe_resources() {
     lab install ini && put_agents ini && lab put ini "$parts/cib" /root/cib &&
-        limit=240 on ini env "STACK=${STACK:-ours}" "LIMITS=${LIMITS:-lab}" /root/cib make && lab get ini /root/cib.xml "$work/cib.xml"
+        { [ -z "${FENCING-}" ] || lab put ini "$parts/fence_switch" /usr/sbin/fence_switch; } &&
+        limit=240 on ini env "STACK=${STACK:-ours}" "LIMITS=${LIMITS:-lab}" "FENCING=${FENCING-}" /root/cib make && lab get ini /root/cib.xml "$work/cib.xml"
 }
 
 put_files() {
@@ -44,6 +46,10 @@ put_files() {
         lab put "$node" "$work/saveconfig.json" /etc/target/saveconfig.json || return 1
         put_agents "$node" || return 1
         [ "${STACK:-ours}" = peer ] || lab put "$node" "$here/../packaging/drbd.d/ocf-san-84.res" /etc/drbd.d/ocf-san-84.res || return 1
+        if [ -n "${FENCING-}" ]; then
+            lab put "$node" "$parts/fence_switch" /usr/sbin/fence_switch || return 1
+            on "$node" "sed -i 's/fencing resource-only/fencing resource-and-stonith/' /etc/drbd.d/ocf-san-84.res" || return 1
+        fi
         for part in node cib; do lab put "$node" "$parts/$part" "/root/$part" || return 1; done
         on "$node" /root/node files "${drbd_disk:-/dev/vdb}" "${STACK:-ours}" || return 1
         ! declare -F more_files >/dev/null || more_files "$node" || return 1 # what the script needs beyond that

@@ -4,12 +4,12 @@ import html
 import timeline
 
 STYLE = """
-:root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#5f6b76;--line:#d8dee4;--ok:#1a7f37;--bad:#cf222e;--bar:#4a7fb5}
-@media(prefers-color-scheme:dark){:root{--bg:#14181d;--fg:#e3e8ed;--dim:#93a0ac;--line:#323a43;--ok:#4cc469;--bad:#ff6b63;--bar:#6ea8dd}}
+:root{color-scheme:light dark;--bg:#fff;--fg:#1b1f24;--dim:#5f6b76;--line:#d8dee4;--ok:#1a7f37;--bad:#cf222e;--told:#9a6700;--bar:#4a7fb5}
+@media(prefers-color-scheme:dark){:root{--bg:#14181d;--fg:#e3e8ed;--dim:#93a0ac;--line:#323a43;--ok:#4cc469;--bad:#ff6b63;--told:#d4a72c;--bar:#6ea8dd}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:62rem;padding:1rem;background:var(--bg);color:var(--fg);font:16px/1.45 system-ui,sans-serif}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.1rem;margin:2rem 0 .3rem;text-transform:capitalize}
-h3{font-size:1rem;margin:0}p{margin:.2rem 0}.dim{color:var(--dim)}.green{color:var(--ok)}.red{color:var(--bad)}
+h3{font-size:1rem;margin:0}p{margin:.2rem 0}.dim{color:var(--dim)}.green{color:var(--ok)}.red{color:var(--bad)}.told{color:var(--told)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.9rem;white-space:nowrap}
 td,th{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right}
 td:first-child,th:first-child,td:nth-child(2),th:nth-child(2){text-align:left}
@@ -17,15 +17,16 @@ a{color:inherit}article{border-top:1px solid var(--line);padding:.8rem 0}ul{marg
 svg{display:block;width:100%;height:auto;margin:.4rem 0}svg text{font:10px system-ui,sans-serif;fill:var(--dim)}
 .grid{stroke:var(--line);stroke-width:.6}.axis{stroke:var(--dim);stroke-width:.8}.busy{fill:var(--bar)}.gap{fill:var(--bad)}
 """
-MARK = {"green": "✓ green", "red": "✗ red"}
+MARK = {"green": "✓ green", "told": "! not survived, as told", "red": "✗ red"}
 
 
 def page(records):
-    green = sum(record["verdict"] == "green" for record in records)
+    green, told, red = (sum(record["verdict"] == verdict for record in records) for verdict in MARK)
     parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8">'
              '<meta name="viewport" content="width=device-width,initial-scale=1"><title>ocf-san: drill</title>'
              f"<style>{STYLE}</style></head><body><h1>ocf-san: drill</h1>"
-             f'<p><b class="green">{green} green</b>, <b class="{"red" if green < len(records) else "dim"}">{len(records) - green} red</b>'
+             f'<p><b class="green">{green} green</b>, '
+             f'{f"<b class=told>{told} not survived, as the table says</b>, " if told else ""}<b class="{"red" if red else "dim"}">{red} red</b>'
              f" of {len(records)} cases; {sum(record['read_back'] or 0 for record in records)} acknowledged blocks read back.</p>", summary(records)]
     for group in dict.fromkeys(record["group"] for record in records):
         parts.append(f"<h2>{html.escape(group)}</h2>")

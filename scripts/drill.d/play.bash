@@ -6,22 +6,27 @@ note() { echo "$1" >>"$case_dir/notes"; }   # SENTENCE: what else was seen
 
 # The first command that fails is what the case did not get to do.
 play_case() { # NAME
-    local name=$1 action=${1%-standby} begun=$SECONDS node
+    local name=$1 action=${1%-fenced} undo begun=$SECONDS node
+    action=${action%-standby}
     case_dir=$work/cases/$name
     mkdir -p "$case_dir"
     log=$case_dir/log
     : >"$case_dir/failures"
     : >"$case_dir/notes"
     first_active=$active first_other=$other victim=$active bystander=$other
-    [ "$action" = "$name" ] || { victim=$other bystander=$active; }
+    [[ $name != *-standby* ]] || { victim=$other bystander=$active; }
+    ! declare -F "do_${name//-/_}" >/dev/null || action=$name
     printf '%s: %-22s %s\n' "$me" "$name" "${does[$name]}"
+    switched_before=$(wc -l <"$work/switch")
     mark_all || red 'the writer or a node did not answer before it began'
     watch_addresses "$name" & watching=$!
     "do_${action//-/_}" >>"$log" 2>&1 || red 'it could not be done'
     await "$name" >>"$log" 2>&1
     keep_cluster_record during
-    if declare -F "undo_${action//-/_}" >/dev/null; then
-        "undo_${action//-/_}" >>"$log" 2>&1 || red 'it could not be taken back'
+    undo=undo_${name//-/_}
+    declare -F "$undo" >/dev/null || undo=undo_${action//-/_}
+    if declare -F "$undo" >/dev/null; then
+        "$undo" >>"$log" 2>&1 || red 'it could not be taken back'
     fi
     sound=yes
     if ! settle "$name" >>"$log" 2>&1; then

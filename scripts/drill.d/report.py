@@ -5,7 +5,8 @@ usage: report.py judge DIRECTORY KEY=VALUE...     one case: writes DIRECTORY/rec
        report.py table|json|html CASES NAME...    all that have a record in CASES, in the order of the names, on stdout
 
 DIRECTORY holds what the run has written down: failures and notes (a sentence a line), acknowledged (time and device of each write that
-was acknowledged since the case began), cluster-during (crm_mon). Judging errs to red: an answer that is missing is a failure.
+was acknowledged since the case began), cluster-during (crm_mon). Judging errs to red: an answer that is missing is a failure. A case of
+which the table says that it loses writes, and that did so and is not red otherwise, is neither green nor red but "told".
 """
 import json
 import pathlib
@@ -65,14 +66,18 @@ def judged(directory, given):
             why.append("not one write was completed")
     if lost is None:
         why.append(f"nothing was read back: {verified.get('failed', 'no answer')}")
-    elif lost:
+    elif lost and given.get("may_lose") != "yes":
         why.append(f"{lost} acknowledged writes lost: {'; '.join(verified.get('texts', []))}")
     elif not read:
         why.append("no acknowledged write to read back")
+    notes = lines_of(directory / "notes")
+    if lost and not why:
+        notes.append(f"{lost} acknowledged writes lost, as the table says")
+    verdict = "red" if why else "told" if lost else "green"
     bins = timeline.bins(lines_of(directory / "acknowledged"), float(given["began"] or 0), float(given["seconds"]))
     return {
         "name": given["name"], "group": given["group"], "does": given["does"], "must": given["must"], "outcome": given["outcome"],
-        "why_not": given.get("why_not", ""), "verdict": "red" if why else "green", "why": why, "notes": lines_of(directory / "notes"),
+        "why_not": given.get("why_not", ""), "verdict": verdict, "why": why, "notes": notes,
         "gap_s": gap, "gap_allowed_s": limit, "io_errors": errors, "acknowledged_lost": lost, "read_back": read,
         "from": given["from"], "to": given["to"], "recoveries": int(given["recoveries"]), "seconds": int(given["seconds"]),
         "reasons": reasons_in(lines_of(directory / "cluster-during")), "timeline": bins,
@@ -102,8 +107,13 @@ def table(all_records):
             yield f"    note: {record['why_not']}"
         for sentence in record["notes"]:
             yield f"    seen: {sentence}"
-    green = sum(record["verdict"] == "green" for record in all_records)
-    yield f"{len(all_records)} cases, {green} green, {len(all_records) - green} red"
+    yield f"{len(all_records)} cases, {in_words(all_records)}"
+
+
+def in_words(all_records):
+    """How many of each verdict."""
+    green, told, red = (sum(record["verdict"] == verdict for record in all_records) for verdict in ("green", "told", "red"))
+    return f"{green} green, {f'{told} not survived, as the table says, ' if told else ''}{red} red"
 
 
 def main(arguments):

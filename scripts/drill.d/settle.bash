@@ -84,12 +84,24 @@ take_constraints_away() {
 # And no action has failed.
 is_sound() { is_joined && could_change_sides && [[ $cluster != *'Failed Resource Actions'* && $cluster != *standby* ]]; }
 
+fencing_of() { ! has_word "$1" fenced || echo switch; } # NAME
+# What FENCING says is read where the cluster is built.
+fence_as() { # NAME
+    FENCING=$(fencing_of "$1")
+    export FENCING
+    [ -z "$switching" ] || kill "$switching" 2>/dev/null
+    switching=''
+    [ -z "$FENCING" ] || { power_switch "$here/lab" >>"$work/switch" & switching=$!; }
+}
+switching='' # the process of the power switch
+
 # A cluster that a case left unsound is thrown away with its disks, and so is what the writer knew of it, which was read back in the case.
-rebuild() {
+rebuild() { # NAME WHY
     log=$work/log
-    echo "$me: the cluster is not sound: a new one"
+    echo "$me: $2: a new one"
     writer end >/dev/null
     lab down
+    fence_as "$1"
     step 'starting node1, node2 and the initiator' bounded 240 "$here/lab" up node1 node2 ini
     build_cluster
     start_writing

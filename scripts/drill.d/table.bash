@@ -2,15 +2,15 @@
 # Sourced by scripts/drill: the one table of cases.
 #
 # case_is NAME GROUP OUTCOME 'what it does' 'what must happen' [WORD…]
-# NAME-standby is done to the node without the group, any other to the one with it. do_NAME (without -standby) does it and undo_NAME,
-# where there is one, takes it back. OUTCOME is where the group must run:
+# NAME-standby is done to the node without the group, any other to the one with it. do_NAME (the whole name, or without -fenced and -standby)
+# does it and undo_NAME, where there is one, takes it back. OUTCOME is where the group must run:
 #   moves   on the other node, within 240 s and before anything is taken back
 #   stays   where it was, and was never started anew
 #   here    where it was, perhaps started anew
 #   either  on one of the two, after it was taken back
 # WORDs: core; gap=SECONDS, the longest without a completed write (240; an initiator's queue holds 300); hold=SECONDS, how long it lasts
 # (25); splits: DRBD's sides may be apart afterwards, and the operator chooses the one with the group; twice: the address may be seen on
-# two nodes for a while; a sentence with a blank in it is why this cannot be survived, or not without the operator.
+# two nodes for a while; loses: acknowledged writes may be lost; fenced: nodes can be switched off; a sentence with a blank in it is why this cannot be survived, or not without the operator.
 
 names=()
 declare -A group_of outcome_of does must words_of why_not
@@ -44,8 +44,9 @@ list_cases() {
     for name in "${names[@]}"; do
         printf '%-22s %-9s %-5s %s\n%44s %s\n' "$name" "${group_of[$name]}" "$(has_word "$name" core && echo core)" "${does[$name]}" '→' "${must[$name]}"
         [ -z "${why_not[$name]-}" ] || printf '%44s %s\n' '!' "${why_not[$name]}"
-        action=${name%-standby}
-        declare -F "do_${action//-/_}" >/dev/null || { echo "$me: nothing does $name" >&2; result=1; }
+        action=${name%-fenced}
+        action=${action%-standby}
+        declare -F "do_${name//-/_}" >/dev/null || declare -F "do_${action//-/_}" >/dev/null || { echo "$me: nothing does $name" >&2; result=1; }
     done
     return "$result"
 }
@@ -59,6 +60,8 @@ both_ways() { # NAME GROUP OUTCOME-ACTIVE 'does' 'must, active' 'must, standby' 
 stand='the group stays where it is'
 again='put right on the same node'
 no_ping='the cluster does not look at the LAN beyond the carrier: writes wait until it is healed'
+both_serve='the other node takes over beside the first one; the operator chooses a side'
+two_sides='without fencing a node that is not heard can not be told from one that is dead: both serve, and what one side has acknowledged is lost'
 no_fencing='without fencing a failed stop waits for the operator, whose cleanup is part of the case'
 
 case_is planned operator moves 'the group is moved to the other node' 'it runs there' core gap=120
@@ -102,8 +105,8 @@ case_is cable-standby network stays "the stand-by's cable of the storage LAN pul
 case_is interconnect network stays 'the replication LAN cut' 'the group stays, a resync follows' gap=40
 case_is both-cables network moves 'both cables of the active node pulled' 'the other node takes over' splits
 case_is both-cables-standby network stays 'both cables of the stand-by pulled' "$stand" gap=40
-case_is one-way network stays 'what the active node sends to the stand-by is lost, on both LANs' "$stand" gap=60
-case_is one-way-standby network stays 'what the stand-by sends to the active node is lost, on both LANs' "$stand" gap=60
+case_is one-way network either 'what the active node sends to the stand-by is lost, on both LANs' "$both_serve" splits twice loses "$two_sides"
+case_is one-way-standby network either 'what the stand-by sends to the active node is lost, on both LANs' "$both_serve" splits twice loses "$two_sides"
 case_is mute network stays 'what the active node sends to the initiator is lost' 'writes go on when it is healed' "$no_ping" gap=120
 case_is loss network either '20 % of all frames lost, for 40 s' 'the group runs on one node, and nowhere twice' hold=40
 
@@ -120,3 +123,15 @@ case_is standby-active operator moves 'the active node is put in standby' 'the g
 case_is cleanup-at-start operator either 'crm_resource --cleanup again and again while the group starts on the other node' 'it runs on one node'
 case_is config-differs operator either 'saveconfig.json cut off on the other node, the group moved there' 'the start is refused with a reason, the group runs where it was'
 case_is resize operator stays 'an LV extended while DRBD resyncs' "$stand" gap=60
+
+off='it is switched off, the other node takes over'
+other_off='the stand-by is switched off, the group stays'
+case_is power-cut-fenced fenced moves 'power cut of the active node' "$off" fenced
+case_is freeze-fenced fenced moves 'processors stand still, then go on, on the active node' "$off" fenced
+case_is freeze-standby-fenced fenced stays 'processors stand still, then go on, on the stand-by' "$other_off" fenced gap=120
+case_is corosync-killed-fenced fenced moves 'corosync killed (SIGKILL) on the active node' "$off" fenced
+case_is corosync-port-fenced fenced stays 'the port of corosync blocked on both rings, on the active node' "$other_off" fenced hold=45 gap=120
+case_is one-way-fenced fenced either 'what the active node sends to the stand-by is lost, on both LANs' 'one of the two is switched off' fenced hold=60
+case_is one-way-standby-fenced fenced either 'what the stand-by sends to the active node is lost, on both LANs' 'one of the two is switched off' fenced hold=60
+case_is both-cables-standby-fenced fenced stays 'both cables of the stand-by pulled' "$other_off" fenced hold=45 gap=120
+case_is stop-killed-fenced fenced moves 'the agent killed in the middle of the stop of LIO' "$off" fenced

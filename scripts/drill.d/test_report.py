@@ -42,6 +42,14 @@ class Verdict(unittest.TestCase):
                       {"verified": '{"read": 0, "lost": 0}'}, {"failures": "the virtual IP is on both nodes\n"}):
             self.assertEqual(judge(**wrong)["verdict"], "red", wrong)
 
+    def test_told_only_where_the_table_says_so_and_nothing_else_is_wrong(self):
+        lost = {"verified": '{"read": 900, "lost": 7, "texts": ["block 3"]}'}
+        self.assertEqual(judge(**lost, may_lose="yes")["verdict"], "told")
+        self.assertEqual(judge(**lost, may_lose="")["verdict"], "red")
+        self.assertEqual(judge(**lost, may_lose="yes", limit="10")["verdict"], "red")
+        self.assertEqual(judge(may_lose="yes")["verdict"], "green")
+        self.assertIn("1 not survived", report.in_words([judge(**lost, may_lose="yes")]))
+
     def test_reasons_of_the_cluster(self):
         self.assertEqual(judge()["reasons"], [
             "p_lio start on node2: saveconfig.json: not JSON (line 3)", "p_vip monitor on node1: not running",

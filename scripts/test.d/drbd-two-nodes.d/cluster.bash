@@ -8,10 +8,11 @@ build() {
     timeout 300 scripts/lab up node1 node2 || die 'no guests'
     [ "$contestant" = peer ] || timeout 60 scripts/lab install node1 node2
     for node in node1 node2; do
-        for file in node writer fence_switch; do scripts/lab put "$node" "$parts/$file" "/root/$file"; done
+        for file in node writer; do scripts/lab put "$node" "$parts/$file" "/root/$file"; done
+        scripts/lab put "$node" scripts/demo.d/fence_switch /root/fence_switch
         [ "$contestant" = peer ] || scripts/lab put "$node" packaging/drbd.d/ocf-san-84.res /etc/drbd.d/ocf-san-84.res
     done
-    power_switch &
+    power_switch scripts/lab &
     if [ -n "$keep" ] && is_sound 2>/dev/null; then
         first=20000 # beyond what was written before
         return
@@ -29,24 +30,6 @@ build() {
 }
 parameters=()
 [ "$contestant" = peer ] || parameters=(degraded_codes=true frozen_io_grace=5)
-
-# What fence_switch asks for on the console: the other node is cut off, and that confirmed.
-power_switch() {
-    local node victim asked
-    declare -A seen
-    for node in node1 node2; do seen[$node]=$(scripts/lab console "$node" | grep -ac '^lab: fence'); done
-    while sleep 1; do
-        for node in node1 node2; do
-            asked=$(scripts/lab console "$node" | grep -ac '^lab: fence') || continue
-            [ "$asked" -gt "${seen[$node]}" ] || continue
-            seen[$node]=$asked
-            [ "$node" = node1 ] && victim=node2 || victim=node1
-            say "    $node has $victim switched off"
-            scripts/lab cut "$victim" 2>/dev/null
-            on "$node" touch /run/switched-off
-        done
-    done
-}
 
 both_online() { on node1 crm_mon -1 | grep -q 'Online:.* node1 node2 ' && on node2 crm_mon -1 | grep -q 'Online:.* node1 node2 '; }
 
