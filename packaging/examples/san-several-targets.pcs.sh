@@ -28,7 +28,7 @@ p property set stonith-enabled=true no-quorum-policy=ignore
 p resource defaults update resource-stickiness=200 migration-threshold=2
 while read -r name resource vg iqn address preferred; do
     [ -n "$name" ] || continue
-    p resource create "p_drbd_$name" ocf:san:DRBD-helper drbd_resource="$resource" \
+    p resource create "p_drbd_$name" ocf:san:DRBD-helper drbd_resource="$resource" uplink="$nic" \
         promotable promoted-max=1 promoted-node-max=1 clone-max=2 clone-node-max=1 notify=true
     p resource create "p_lvm_$name" ocf:san:cLVM vgname="$vg" --group "g_san_$name"
     # With iqn the agent has its own target and its disks in the common file, and leaves the others alone.

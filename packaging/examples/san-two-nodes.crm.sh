@@ -46,7 +46,7 @@ for action in tree.parse(sys.stdin).iter("action"):
 
 # All of it becomes known at once, so that nothing starts before its constraints are there.
 crm configure load update - <<END
-primitive p_drbd ocf:san:DRBD-helper params drbd_resource=$resource $(operations DRBD-helper)
+primitive p_drbd ocf:san:DRBD-helper params drbd_resource=$resource uplink=$nic $(operations DRBD-helper)
 primitive p_lvm ocf:san:cLVM params vgname=$vg $(operations cLVM)
 primitive p_lio ocf:san:LIO params config=$config $(operations LIO)
 primitive p_vip ocf:san:VIP params ip=$address cidr_netmask=$prefix nic=$nic $(operations VIP)

@@ -47,7 +47,7 @@ p property set stonith-enabled=$stonith no-quorum-policy=ignore
 p resource defaults update resource-stickiness=200 migration-threshold=2
 
 # Time-outs and intervals are those that the agents' meta-data advises, which pcs takes by itself.
-p resource create p_drbd ocf:san:DRBD-helper drbd_resource="$resource" \
+p resource create p_drbd ocf:san:DRBD-helper drbd_resource="$resource" uplink="$nic" \
     promotable promoted-max=1 promoted-node-max=1 clone-max=2 clone-node-max=1 notify=true
 p resource create p_lvm ocf:san:cLVM vgname="$vg" --group g_san
 p resource create p_lio ocf:san:LIO config="$config" --group g_san

@@ -32,10 +32,30 @@ do_agent_gone() { on "$victim" mv /usr/sbin/ocf-san /usr/sbin/ocf-san.gone; }
 undo_agent_gone() { on "$victim" mv /usr/sbin/ocf-san.gone /usr/sbin/ocf-san && clean_up; }
 check_agent_gone() { grep -qiE 'not installed|not found|no such' "$case_dir/cluster-during" || red 'the cluster does not say that the agent is gone'; }
 
-# Waits in the guest for the first process of the action, and kills it and its worker; says whether it did.
+# Waits in the guest for the action's processes, and kills them; leaves /run/killed when it did. A stop is over in half a second, so
+# nothing is started for a look, and only processes that are younger are looked at.
 kill_action() { # NODE ACTION
-    on "$1" "setsid bash -c 'rm -f /run/killed; for i in {1..4000}; do
-        found=\$(pgrep -f \"[s]an/LIO $2\") && kill -KILL \$found && touch /run/killed && break; sleep 0.02; done' </dev/null >/dev/null 2>&1 &"
+    on "$1" "rm -f /run/killed; setsid python3 -c 'if 1:
+        import os, time
+        def is_meant(pid):
+            try:
+                name, action = open(f\"/proc/{pid}/cmdline\").read().split(\"\\0\")[:2]
+            except (OSError, ValueError):
+                return False
+            return name.endswith(\"san/LIO\") and action == \"$2\"
+        end = time.time() + 120
+        while time.time() < end:
+            found = [int(pid) for pid in os.listdir(\"/proc\") if pid.isdigit() and int(pid) > os.getpid() and is_meant(pid)]
+            for pid in found:
+                try:
+                    os.kill(pid, 9)
+                except OSError:
+                    pass
+            if found:
+                open(\"/run/killed\", \"w\").close()
+                break
+            time.sleep(0.005)
+        ' </dev/null >/dev/null 2>&1 &"
 }
 do_start_killed() { kill_action "$other" start && move_group && sleep 45 && on "$first_other" test -e /run/killed; }
 do_stop_killed() {

@@ -35,6 +35,7 @@ struct Beside {
     peer_primary: PeerPrimary,
     primary_is_expected: Option<bool>,
     connects_late: bool,
+    is_cut_off: bool,
 }
 
 const NOTHING: Beside = Beside {
@@ -47,6 +48,7 @@ const NOTHING: Beside = Beside {
     peer_primary: PeerPrimary::Keep,
     primary_is_expected: None,
     connects_late: false,
+    is_cut_off: false,
 };
 
 /// The code of a monitor that tells of what is degraded, its reason, and the score: `-` for none, `=` for one that is left as it is.
@@ -67,6 +69,7 @@ fn answer(resource: &Resource, beside: Beside) -> (u8, String, String) {
         steps: STEPS,
         is_guarded: !guard.is_empty(),
         is_split: peering::is_split(resource, &guard, beside.was_told),
+        is_cut_off: beside.is_cut_off,
         peer_primary: beside.peer_primary,
         primary_is_expected: beside.primary_is_expected,
         volumes: beside.volumes,

@@ -37,6 +37,15 @@ fn a_side_of_a_split_brain_has_no_score_however_it_shows() {
 }
 
 #[test]
+fn a_side_that_is_cut_off_has_no_score_unless_it_is_promoted() {
+    let cut_off = Beside { is_cut_off: true, ..NOTHING };
+    holds(&[
+        ("the peer is not there, nor a carrier", WAITS, cut_off, 0, "-", ""),
+        ("promoted", "cs:WFConnection ro:Primary/Unknown ds:UpToDate/DUnknown C r-----", cut_off, 191, "10000", "not connected"),
+    ]);
+}
+
+#[test]
 fn a_guarded_side_is_seen_and_has_no_score() {
     for guard in [Reason::OlderData, Reason::IoError, Reason::VerifyDifferences, Reason::TwoPrimaries] {
         let beside = Beside { guard: Some(guard), ..NOTHING };

@@ -30,6 +30,7 @@ impl Helper {
                 .map_err(|e| OcfError::new(Code::Installed, format_args!("there is no module drbd to load: {e}")))?,
         }
         check_clone(cx, drbd.as_ref(), || Ok(dump.clone()))?;
+        self.check_uplink(cx)?;
         check_helper(cx, &dump)
     }
 

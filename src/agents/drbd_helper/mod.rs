@@ -25,6 +25,7 @@ mod start;
 mod stop;
 mod trouble;
 mod unfence;
+mod uplink;
 pub mod values;
 
 use std::cell::Cell;
@@ -80,6 +81,7 @@ struct Helper {
     steps: Steps,
     guarding: Guarding,
     cold_start_wait: Duration,
+    uplink: Vec<String>,
     frozen_io: (Frozen, Duration),
     is_degraded_told: bool,
     reconnect: Reconnect,
@@ -116,6 +118,7 @@ fn build_helper(params: &Params) -> Result<Helper, OcfError> {
         steps: params.opt(&params::ADJUST_MASTER_SCORE)?.filter(|_| is_default).unwrap_or(steps),
         guarding: params.get(&params::GUARD)?,
         cold_start_wait: params.get(&params::COLD_START_WAIT)?.0,
+        uplink: params.get(&params::UPLINK)?.0,
         frozen_io: (params.get(&params::FROZEN_IO)?, params.get(&params::FROZEN_IO_GRACE)?.0),
         is_degraded_told: params.get(&params::DEGRADED_CODES)?,
         reconnect: params.get(&params::RECONNECT_POLICY)?,

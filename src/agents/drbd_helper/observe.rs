@@ -37,17 +37,22 @@ impl Helper {
             two_primaries: may_be_two(cx),
             is_unconnected: self.connects_late,
         };
-        let finding = health::finding(&facts);
+        let cut_off = if resource.is_promoted(&volumes) { None } else { self.cut_off(cx, resource) };
+        let is_cut_off = cut_off.is_some();
+        let finding = match health::finding(&facts) {
+            health::Finding::Fine => cut_off.map_or(health::Finding::Fine, health::Finding::Look),
+            worse => worse,
+        };
         log_if_new(record, &finding);
         if attribute::is_by_pacemaker(cx) {
-            let score = self.score_of(cx, &facts, record);
+            let score = self.score_of(cx, &facts, is_cut_off, record);
             attribute::write(cx, record, score, writing);
         }
         finding.state(resource.is_primary(), self.is_degraded_told)
     }
 
     /// Its score, to which Pacemaker's knowledge may have to be asked for.
-    fn score_of(&self, cx: &Context, facts: &Facts, record: &mut Record) -> Score {
+    fn score_of(&self, cx: &Context, facts: &Facts, is_cut_off: bool, record: &mut Record) -> Score {
         let resource = facts.resource;
         let is_heeded = self.guarding == Guarding::Enforce;
         let has_primary_peer = resource.primary_peers().next().is_some();
@@ -60,6 +65,7 @@ impl Helper {
             steps: self.steps,
             is_guarded: is_heeded && !facts.guard.is_empty(),
             is_split: is_heeded && peering::is_split(resource, facts.guard, facts.was_told),
+            is_cut_off,
             peer_primary: self.peer_primary,
             primary_is_expected: Some(record.primary_is_expected),
             volumes: facts.volumes,

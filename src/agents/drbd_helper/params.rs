@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::values::{Frozen, Guarding, ModuleVersion, OldPeerPrimary, PeerPrimary, Reconnect, ResourceName, Seconds, Steps};
+use super::values::{
+    Frozen, Guarding, Links, ModuleVersion, OldPeerPrimary, PeerPrimary, Reconnect, ResourceName, Seconds, Steps,
+};
 use crate::ocf::hang::{NOREBOOT_FILE, ON_STOP_HANG};
 use crate::ocf::spec::{Declared, Param};
 
@@ -45,6 +47,17 @@ pub static COLD_START_WAIT: Param<Seconds> = Param::or(
     "Seconds for which older data is guarded",
     "For how many seconds after its start an instance waits for a peer that was Primary last, before it may be promoted without it. With 0 it \
      waits until the peer is there or somebody clears the guard.",
+)
+.reloadable();
+
+/// `uplink`.
+pub static UPLINK: Param<Links> = Param::or(
+    "uplink",
+    "",
+    "Links without which nobody can be served",
+    "The network interfaces by which clients come, such as bond0, separated by blanks or commas. An instance that sees neither a peer nor, on any \
+     of them, a carrier has no promotion score and is not promoted: its node may be the one that is cut off. Without fencing this keeps a node \
+     with all its cables out from beginning a second history. One that is promoted already stays so. Empty: promotion does not depend on links.",
 )
 .reloadable();
 
@@ -209,6 +222,7 @@ pub static ALL: &[&dyn Declared] = &[
     &PROMOTION_SCORES,
     &GUARD,
     &COLD_START_WAIT,
+    &UPLINK,
     &FROZEN_IO,
     &FROZEN_IO_GRACE,
     &DEGRADED_CODES,

@@ -57,6 +57,9 @@ impl Helper {
         // A split brain may have come to light since the last attempt.
         if let Some(now) = seen(drbd, name, record, cx)? {
             self.check_guard(cx, &now, record).map_err(|e| Trouble::last(e.reason))?;
+            if let Some(why) = self.cut_off(cx, &now) {
+                return Err(Trouble::last(why));
+            }
         }
         (cx.progress)(&format!("drbdadm primary {name}"));
         let Err(failure) = drbdadm.run(&["primary"], name, cx.deadline) else { return Ok(()) };

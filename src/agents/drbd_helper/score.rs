@@ -12,6 +12,8 @@ pub struct Grounds<'a> {
     pub is_guarded: bool,
     /// Whether a split brain is why a connection was dropped, and that is to be heeded.
     pub is_split: bool,
+    /// Whether this node sees neither a peer nor a carrier where clients come from.
+    pub is_cut_off: bool,
     /// What a Primary peer means to an instance that is not.
     pub peer_primary: PeerPrimary,
     /// Whether Pacemaker knows of a promoted instance; `None` when it was not asked.
@@ -45,7 +47,7 @@ pub fn score(resource: &Resource, grounds: &Grounds) -> Score {
     }
     // A promoted instance is not moved by what would keep another one from being promoted.
     if !resource.is_promoted(grounds.volumes)
-        && (grounds.is_guarded || grounds.is_split || is_kept_off(resource, &devices, grounds))
+        && (grounds.is_guarded || grounds.is_split || grounds.is_cut_off || is_kept_off(resource, &devices, grounds))
     {
         return Score::None;
     }

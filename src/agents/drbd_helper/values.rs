@@ -142,6 +142,23 @@ impl ParamValue for Seconds {
     }
 }
 
+/// Names of network interfaces, separated by blanks or commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links(pub Vec<String>);
+
+impl ParamValue for Links {
+    const CONTENT: Content = Content::String;
+    fn parse(text: &str) -> Result<Self, String> {
+        let names: Vec<_> = text.split([' ', '\t', ',']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        // dev_valid_name, Linux net/core/dev.c
+        let is_name = |name: &String| name.len() < 16 && name != "." && name != ".." && !name.contains(['/', ':']);
+        match names.iter().find(|name| !is_name(name)) {
+            Some(wrong) => Err(format!("'{wrong}' is no name of a network interface")),
+            None => Ok(Self(names)),
+        }
+    }
+}
+
 /// A version of DRBD: `9`, `8.4` or `8.4.11`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ModuleVersion(pub [u32; 3]);
@@ -179,6 +196,15 @@ mod tests {
         assert_eq!(Steps::parse(" 5\t5  5 5 "), Ok(Steps { consistent: 5, remote: 5, local: 5, best: 5 }));
         for wrong in ["", "1 2 3", "1 2 3 4 5", "4 3 2 1", "0 10 -1 5", "a b c d", "0 0 0 1000001"] {
             assert!(Steps::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn links_are_names_of_interfaces() {
+        assert_eq!(Links::parse("bond0,eth1  eth2").unwrap().0, ["bond0", "eth1", "eth2"]);
+        assert_eq!(Links::parse("").unwrap().0, Vec::<String>::new());
+        for wrong in ["../bond0", "eth0 ..", "averyverylongname", "eth0:1"] {
+            assert!(Links::parse(wrong).is_err(), "{wrong}");
         }
     }
 
