@@ -43,6 +43,9 @@ p() { pcs -f "$work/cib" "$@"; }
 
 # Two nodes have a majority only together: with corosync's two_node the one that is left goes on.
 p property set stonith-enabled=$stonith no-quorum-policy=ignore
+# Of two nodes that lose each other the one with the address is to be the quicker one: with fencing the other waits for so long. That is part of
+# the pause when a node really dies, so no longer than a node needs to be switched off.
+p property set priority-fencing-delay=10s
 # Two failures move it; it stays where it is after that, until somebody has looked (pcs resource cleanup).
 p resource defaults update resource-stickiness=200 migration-threshold=2
 
@@ -51,7 +54,7 @@ p resource create p_drbd ocf:san:DRBD-helper drbd_resource="$resource" uplink="$
     promotable promoted-max=1 promoted-node-max=1 clone-max=2 clone-node-max=1 notify=true
 p resource create p_lvm ocf:san:cLVM vgname="$vg" --group g_san
 p resource create p_lio ocf:san:LIO config="$config" --group g_san
-p resource create p_vip ocf:san:VIP ip="$address" cidr_netmask="$prefix" nic="$nic" --group g_san
+p resource create p_vip ocf:san:VIP ip="$address" cidr_netmask="$prefix" nic="$nic" meta priority=10 --group g_san
 p constraint colocation add g_san with Promoted p_drbd-clone INFINITY
 p constraint order promote p_drbd-clone 'then' start g_san
 p constraint location g_san prefers "$preferred=50"

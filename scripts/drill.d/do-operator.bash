@@ -8,7 +8,7 @@ undo_standby_active() { on "$first_other" crm_standby -N "$first_active" -D; }
 
 do_cleanup_at_start() {
     move_group || return 1
-    on "$other" 'for i in 1 2 3 4 5 6 7 8; do crm_resource --cleanup --resource g_tgt || exit; sleep 1; done'
+    limit=180 on "$other" 'for i in 1 2 3 4 5 6 7 8; do crm_resource --cleanup --resource g_tgt || exit; sleep 1; done'
 }
 
 do_config_differs() {
