@@ -12,7 +12,8 @@ do_cleanup_at_start() {
 }
 
 do_config_differs() {
-    on "$other" 'cp -p /etc/target/saveconfig.json /root/saveconfig.whole && truncate -s 600 /etc/target/saveconfig.json' && move_group && sleep 20
+    on "$other" 'cp -p /etc/target/saveconfig.json /root/saveconfig.whole && truncate -s 600 /etc/target/saveconfig.json' && move_group || return 1
+    wait_for 200 says_on "$active" 'p_lio start on .*saveconfig.json' crm_mon -1
 }
 undo_config_differs() { on "$first_other" cp -p /root/saveconfig.whole /etc/target/saveconfig.json; }
 check_config_differs() {
