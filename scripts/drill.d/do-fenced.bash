@@ -16,9 +16,10 @@ check_one_way_standby_fenced() { check_one_way_fenced; }
 check_both_cables_standby_fenced() { check_freeze_standby_fenced; }
 check_stop_killed_fenced() { check_power_cut_fenced; }
 
-# A node that was switched off can not be thawed, nor have its ports opened.
+# A node that was switched off can not be thawed, nor have its ports opened or its cables plugged in.
 undo_freeze_fenced() { ! is_on "$victim" || undo_freeze; }
 undo_freeze_standby_fenced() { undo_freeze_fenced; }
+undo_both_cables_standby_fenced() { ! is_on "$victim" || undo_both_cables; }
 undo_corosync_port_fenced() { ! is_on "$victim" || undo_corosync_port; }
 
 do_stop_killed_fenced() { kill_action "$active" stop && move_group; }
