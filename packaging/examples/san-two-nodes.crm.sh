@@ -44,8 +44,9 @@ for action in tree.parse(sys.stdin).iter("action"):
     print(*words, end=" ")'
 }
 
-# Of two nodes that lose each other the one with the address is to be the quicker one: with fencing the other waits for so long. That is part of
-# the pause when a node really dies, so no longer than a node needs to be switched off.
+# Of two nodes that lose each other the one with the address is to be the quicker one: with fencing the other waits for so long. Some seconds
+# longer than it takes to switch a node off, because the two do not notice at the same moment; and it is part of the pause when the node with
+# the address really dies.
 # All of it becomes known at once, so that nothing starts before its constraints are there.
 crm configure load update - <<END
 primitive p_drbd ocf:san:DRBD-helper params drbd_resource=$resource uplink=$nic $(operations DRBD-helper)

@@ -16,9 +16,9 @@ prepare() {
     step 'starting node1, node2 and the initiator' bounded 240 "$here/lab" up node1 node2 ini
 }
 
-# Whose resources run is said by STACK, with which time-outs by LIMITS, and whether nodes can be switched off (power-switch.bash) by FENCING: the
-# file cib knows which there are. The agents that neither we nor
-# a package install for a stack lie here as STACK-AGENT and become ocf:STACK:AGENT.
+# Whose resources run is said by STACK, with which time-outs by LIMITS, and whether nodes can be switched off (power-switch.bash) by
+# FENCING: the file cib knows which there are. The agents that neither we nor a package install for a stack lie here as STACK-AGENT and become
+# ocf:STACK:AGENT.
 put_agents() { # GUEST
     local stack=${STACK:-ours} file
     for file in "$parts/$stack"-*; do

@@ -22,6 +22,14 @@ undo_interconnect() { lab plug "$victim" repl; }
 do_both_cables() { lab unplug "$victim"; }
 undo_both_cables() { lab plug "$victim"; }
 
+# The stand-by knows that it is the one that is cut off.
+check_both_cables_standby() {
+    on "$first_other" "tail -n +$(($(cat "$case_dir/log-from-$first_other") + 1)) /var/log/pacemaker/pacemaker.log | grep -ac 'neither a peer nor'" ||
+        red 'DRBD-helper does not say that the stand-by is cut off'
+}
+
+check_one_way() { grep -q OFFLINE "$case_dir/cluster-during" || red 'the nodes saw each other all the while'; }
+check_one_way_standby() { check_one_way; }
 do_one_way() { lab drop "$victim" "$bystander" cut; }
 undo_one_way() { lab drop heal; }
 do_mute() { lab drop "$victim" ini lan cut; }

@@ -16,7 +16,7 @@ play_case() { # NAME
     first_active=$active first_other=$other victim=$active bystander=$other
     [[ $name != *-standby* ]] || { victim=$other bystander=$active; }
     ! declare -F "do_${name//-/_}" >/dev/null || action=$name
-    printf '%s: %-22s %s\n' "$me" "$name" "${does[$name]}"
+    printf '%s: %-26s %s\n' "$me" "$name" "${does[$name]}"
     switched_before=$(wc -l <"$work/switch")
     mark_all || red 'the writer or a node did not answer before it began'
     watch_addresses "$name" & watching=$!

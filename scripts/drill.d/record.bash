@@ -49,7 +49,8 @@ finish_case() { # NAME SECONDS
     ! declare -F "check_${name//-/_}" >/dev/null || "check_${name//-/_}" >>"$log" 2>&1
     "$here/drill.d/report.py" judge "$case_dir" "name=$name" "group=${group_of[$name]}" "does=${does[$name]}" "must=${must[$name]}" \
         "outcome=${outcome_of[$name]}" "why_not=${why_not[$name]-}" "limit=$(number_of "$name" gap 240)" "from=$first_active" "to=$now" \
-        "may_lose=$(! has_word "$name" loses || echo yes)" "began=$began_at" "seconds=$2" "recoveries=$recoveries" "report=$report" "verified=$verified" | sed "s/^/$me:   /"
+        "may_lose=$(! has_word "$name" loses || echo yes)" "began=$began_at" "seconds=$2" "recoveries=$recoveries" "report=$report" \
+        "verified=$verified" | sed "s/^/$me:   /"
 }
 
 write_reports() {

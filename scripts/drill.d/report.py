@@ -94,12 +94,12 @@ def figure(value, form="{}"):
 
 
 def table(all_records):
-    yield f"{'case':22} {'verdict':7} {'gap s':>7} {'I/O err':>7} {'lost':>5} {'read back':>9} {'runs on':14} {'starts':>6}"
+    yield f"{'case':26} {'verdict':7} {'gap s':>7} {'I/O err':>7} {'lost':>5} {'read back':>9} {'runs on':14} {'starts':>6}"
     for record in all_records:
         where = record["to"] or "nowhere"
         if record["from"] != record["to"]:
             where = f"{record['from']} → {where}"
-        yield (f"{record['name']:22} {record['verdict']:7} {figure(record['gap_s'], '{:.1f}'):>7} {figure(record['io_errors']):>7} "
+        yield (f"{record['name']:26} {record['verdict']:7} {figure(record['gap_s'], '{:.1f}'):>7} {figure(record['io_errors']):>7} "
                f"{figure(record['acknowledged_lost']):>5} {figure(record['read_back']):>9} {where:14} {record['recoveries']:>6}")
         for sentence in record["why"]:
             yield f"    red: {sentence}"

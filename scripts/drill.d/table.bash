@@ -10,7 +10,8 @@
 #   either  on one of the two, after it was taken back
 # WORDs: core; gap=SECONDS, the longest without a completed write (240; an initiator's queue holds 300); hold=SECONDS, how long it lasts
 # (25); splits: DRBD's sides may be apart afterwards, and the operator chooses the one with the group; twice: the address may be seen on
-# two nodes for a while; loses: acknowledged writes may be lost; fenced: nodes can be switched off; a sentence with a blank in it is why this cannot be survived, or not without the operator.
+# two nodes for a while; loses: acknowledged writes may be lost; fenced: nodes can be switched off; a sentence with a blank in it is why this
+# cannot be survived, or not without the operator.
 
 names=()
 declare -A group_of outcome_of does must words_of why_not
@@ -42,7 +43,7 @@ cases_called() { # NAME|GROUP|core|all
 list_cases() {
     local name action result=0
     for name in "${names[@]}"; do
-        printf '%-22s %-9s %-5s %s\n%44s %s\n' "$name" "${group_of[$name]}" "$(has_word "$name" core && echo core)" "${does[$name]}" '→' "${must[$name]}"
+        printf '%-26s %-9s %-5s %s\n%44s %s\n' "$name" "${group_of[$name]}" "$(has_word "$name" core && echo core)" "${does[$name]}" '→' "${must[$name]}"
         [ -z "${why_not[$name]-}" ] || printf '%44s %s\n' '!' "${why_not[$name]}"
         action=${name%-fenced}
         action=${action%-standby}
@@ -104,9 +105,9 @@ case_is cable network moves "the active node's cable of the storage LAN pulled" 
 case_is cable-standby network stays "the stand-by's cable of the storage LAN pulled" "$stand" gap=40
 case_is interconnect network stays 'the replication LAN cut' 'the group stays, a resync follows' gap=40
 case_is both-cables network moves 'both cables of the active node pulled' 'the other node takes over' splits
-case_is both-cables-standby network stays 'both cables of the stand-by pulled' "$stand" gap=40
-case_is one-way network either 'what the active node sends to the stand-by is lost, on both LANs' "$both_serve" splits twice loses "$two_sides"
-case_is one-way-standby network either 'what the stand-by sends to the active node is lost, on both LANs' "$both_serve" splits twice loses "$two_sides"
+case_is both-cables-standby network stays 'both cables of the stand-by pulled' "$stand" hold=45 gap=40
+case_is one-way network either 'what the active node sends to the stand-by is lost, on both LANs' "$both_serve" hold=45 splits twice loses "$two_sides"
+case_is one-way-standby network either 'what the stand-by sends to the active node is lost, on both LANs' "$both_serve" hold=45 splits twice loses "$two_sides"
 case_is mute network stays 'what the active node sends to the initiator is lost' 'writes go on when it is healed' "$no_ping" gap=120
 case_is loss network either '20 % of all frames lost, for 40 s' 'the group runs on one node, and nowhere twice' hold=40
 
@@ -128,7 +129,7 @@ off='it is switched off, the other node takes over'
 other_off='the stand-by is switched off, the group stays'
 case_is power-cut-fenced fenced moves 'power cut of the active node' "$off" fenced
 case_is freeze-fenced fenced moves 'processors stand still, then go on, on the active node' "$off" fenced
-case_is freeze-standby-fenced fenced stays 'processors stand still, then go on, on the stand-by' "$other_off" fenced gap=120
+case_is freeze-standby-fenced fenced stays 'processors stand still, then go on, on the stand-by' "$other_off" fenced hold=45 gap=120
 case_is corosync-killed-fenced fenced moves 'corosync killed (SIGKILL) on the active node' "$off" fenced
 case_is corosync-port-fenced fenced stays 'the port of corosync blocked on both rings, on the active node' "$other_off" fenced hold=45 gap=120
 case_is one-way-fenced fenced either 'what the active node sends to the stand-by is lost, on both LANs' 'one of the two is switched off' fenced hold=60

@@ -133,8 +133,12 @@ mod tests {
         }
 
         fn with<T>(&mut self, wait: &str, act: impl FnOnce(&Helper, &Context, &mut Record) -> T) -> T {
+            self.with_links("", wait, act)
+        }
+
+        fn with_links<T>(&mut self, links: &str, wait: &str, act: impl FnOnce(&Helper, &Context, &mut Record) -> T) -> T {
             let by = if self.is_by_hand { "" } else { "3.16.1" };
-            let vars = [("drbd_resource", "r0"), ("cold_start_wait", wait), ("crm_feature_set", by)];
+            let vars = [("drbd_resource", "r0"), ("cold_start_wait", wait), ("crm_feature_set", by), ("uplink", links)];
             let vars = vars.map(|(name, value)| (format!("OCF_RESKEY_{name}"), value));
             let env: Env = vars.map(|(name, value)| (name, value.to_owned())).into_iter().collect();
             let helper = build_helper(&Params::check(&env, DRBD_HELPER.params).unwrap()).unwrap();
@@ -197,6 +201,37 @@ mod tests {
             connections: connections.into(),
             ..Resource::default()
         }
+    }
+
+    /// What a monitor says, and whether it may be promoted as far as the links are concerned.
+    fn of_links(node: &mut Node, seen: &Resource) -> (String, bool) {
+        node.with_links("lan,dmz", "0", |helper, cx, record| {
+            let state = helper.assess(cx, seen, record, Writing::IfLost);
+            (format!("{} {state:?}", record.finding), helper.forbids_promotion(cx, seen).is_none())
+        })
+    }
+
+    #[test]
+    fn without_a_carrier_only_a_peer_that_can_be_heard_makes_a_promotion_possible() {
+        let mut node = Node::new();
+        let carrier = |node: &Node, link: &str, text: &str| {
+            let dir = node.keep.path().join("sys/class/net").join(link);
+            std::fs::create_dir_all(&dir).unwrap();
+            std::fs::write(dir.join("carrier"), text).unwrap();
+        };
+        let alone = r0([gone("node2"), gone("node3")]);
+        let (said, may) = of_links(&mut node, &alone);
+        assert!(may && said.contains("there is no network interface lan"), "a wrong name keeps nobody from taking over: {said}");
+        carrier(&node, "lan", "0\n");
+        carrier(&node, "dmz", "0\n");
+        let (said, may) = of_links(&mut node, &alone);
+        assert!(!may && said.contains("neither a peer nor, on lan, dmz, a carrier"), "{said}");
+        let (said, may) = of_links(&mut node, &r0([there("node2"), gone("node3")]));
+        assert!(may && !said.contains("carrier"), "{said}");
+        let primary = r0([peer("node2", Role::Primary, Replication::Established), gone("node3")]);
+        assert!(!of_links(&mut node, &primary).1, "a peer that is Primary may not be heard any more");
+        carrier(&node, "dmz", "1\n");
+        assert!(of_links(&mut node, &alone).1 && of_links(&mut node, &primary).1);
     }
 
     #[test]

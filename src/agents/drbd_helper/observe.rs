@@ -39,10 +39,7 @@ impl Helper {
         };
         let cut_off = if resource.is_promoted(&volumes) { None } else { self.cut_off(cx, resource) };
         let is_cut_off = cut_off.is_some();
-        let finding = match health::finding(&facts) {
-            health::Finding::Fine => cut_off.map_or(health::Finding::Fine, health::Finding::Look),
-            worse => worse,
-        };
+        let finding = self.with_uplink(cx, health::finding(&facts), cut_off);
         log_if_new(record, &finding);
         if attribute::is_by_pacemaker(cx) {
             let score = self.score_of(cx, &facts, is_cut_off, record);

@@ -57,7 +57,8 @@ pub static UPLINK: Param<Links> = Param::or(
     "Links without which nobody can be served",
     "The network interfaces by which clients come, such as bond0, separated by blanks or commas. An instance that sees neither a peer nor, on any \
      of them, a carrier has no promotion score and is not promoted: its node may be the one that is cut off. Without fencing this keeps a node \
-     with all its cables out from beginning a second history. One that is promoted already stays so. Empty: promotion does not depend on links.",
+     with all its cables out from beginning a second history. One that is promoted already stays so. A promotion waits ten \
+     seconds for a carrier. A name that is no interface counts for nothing, and every monitor says so. Empty: promotion does not depend on links.",
 )
 .reloadable();
 

@@ -5,7 +5,8 @@ use super::demote::lower_once;
 use super::peering;
 use super::record::Record;
 use super::trouble::{Trouble, until};
-use super::{Helper, seen};
+use super::{Helper, seen, uplink};
+use crate::deadline::Deadline;
 use crate::kernel::drbd::Drbd;
 use crate::kernel::drbd::model::Resource;
 use crate::kernel::drbd::tools::Drbdadm;
@@ -30,7 +31,8 @@ impl Helper {
         }
         self.adopt(cx, &resource, &mut record);
         self.check_guard(cx, &resource, &record)?;
-        let done = until(cx.deadline, || self.raise_once(cx, &drbd, &drbdadm, &record));
+        let patience = cx.deadline.share(0.5).within(uplink::PATIENCE);
+        let done = until(cx.deadline, || self.raise_once(cx, &drbd, &drbdadm, &record, patience));
         if let Err(e) = done {
             // 8.4 promotes each volume by itself: of a promotion that fails, some may be Primary.
             if let Some(half) = seen(&drbd, name, &record, cx).ok().flatten().filter(Resource::is_primary) {
@@ -51,14 +53,22 @@ impl Helper {
         Ok(())
     }
 
-    fn raise_once(&self, cx: &Context, drbd: &Drbd, drbdadm: &Drbdadm, record: &Record) -> Result<(), Trouble> {
+    /// Once; `patience` is how long a carrier is waited for.
+    fn raise_once(
+        &self,
+        cx: &Context,
+        drbd: &Drbd,
+        drbdadm: &Drbdadm,
+        record: &Record,
+        patience: Deadline,
+    ) -> Result<(), Trouble> {
         let name = self.name()?;
         self.wait_for_handlers(cx, cx.deadline.share(0.3))?;
         // A split brain may have come to light since the last attempt.
         if let Some(now) = seen(drbd, name, record, cx)? {
             self.check_guard(cx, &now, record).map_err(|e| Trouble::last(e.reason))?;
-            if let Some(why) = self.cut_off(cx, &now) {
-                return Err(Trouble::last(why));
+            if let Some(why) = self.forbids_promotion(cx, &now) {
+                return Err(if patience.is_past() { Trouble::last(why) } else { Trouble::again(why) });
             }
         }
         (cx.progress)(&format!("drbdadm primary {name}"));

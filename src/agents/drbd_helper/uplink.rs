@@ -1,20 +1,24 @@
 //! Whether this node was cut off from all that there is: then its peer only seems to be gone.
 
-use super::Helper;
+use std::time::Duration;
+
+use super::observe::promoted_max;
 use super::peering;
+use super::{Helper, health};
 use crate::kernel::attr::Root;
 use crate::kernel::drbd::model::Resource;
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
+/// How long a promotion waits for a carrier, which a bond or a switch may take to give.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
 impl Helper {
-    /// Why this side is not to be promoted: it sees no peer and, on none of the links of `uplink`, a carrier. It may well be the peer that
-    /// serves, and a promotion here would begin a second history. `None` also when `uplink` names no link.
+    /// Why this side has no score: it sees no peer and, on none of the links of `uplink`, a carrier. It may well be the peer that serves, and
+    /// a promotion here would begin a second history.
     pub(super) fn cut_off(&self, cx: &Context, resource: &Resource) -> Option<String> {
-        if peering::is_connected(resource) || self.uplink.is_empty() {
-            return None;
-        }
-        has_no_carrier(cx.root, &self.uplink).then(|| {
+        let is_cut_off = !peering::is_connected(resource) && has_no_carrier(cx.root, &self.uplink);
+        is_cut_off.then(|| {
             format!(
                 "{}: neither a peer nor, on {}, a carrier: this node may be the one that is cut off; plug in the cable",
                 resource.name,
@@ -23,26 +27,48 @@ impl Helper {
         })
     }
 
+    /// Why this side is not to be promoted now. Without a carrier a peer that is Primary is no proof that it can be heard: DRBD may not have
+    /// noticed yet, and `drbdadm primary` is what makes it look (`request_ping`, Linux `drivers/block/drbd/drbd_nl.c`).
+    pub(super) fn forbids_promotion(&self, cx: &Context, resource: &Resource) -> Option<String> {
+        self.cut_off(cx, resource).or_else(|| {
+            let may_be_two = promoted_max(cx).is_some_and(|max| max > 1);
+            let has_primary = resource.primary_peers().next().is_some();
+            let is_doubtful = has_primary && !may_be_two && has_no_carrier(cx.root, &self.uplink);
+            is_doubtful
+                .then(|| format!("{}: the peer is Primary, and there is no carrier on {}", resource.name, self.uplink.join(", ")))
+        })
+    }
+
+    /// A link of `uplink` that is not there, which is worth a look: it says nothing, so that a wrong name keeps nobody from taking over.
+    pub(super) fn missing_uplink(&self, cx: &Context) -> Option<String> {
+        let class = cx.root.dir("/sys/class/net");
+        let missing = self.uplink.iter().find(|link| matches!(class.dir(link).exists(), Ok(false)))?;
+        Some(format!("uplink: there is no network interface {missing}"))
+    }
+
     /// Whether the links of `uplink` are there.
     ///
     /// # Errors
-    /// One is not: a name that is wrong would keep this side from being promoted when it is needed.
+    /// One is not.
     pub(super) fn check_uplink(&self, cx: &Context) -> Result<(), OcfError> {
-        let class = cx.root.dir("/sys/class/net");
-        for link in &self.uplink {
-            if !class.dir(link).exists()? {
-                return Err(OcfError::new(Code::Installed, format_args!("uplink: there is no network interface {link}")));
-            }
+        self.missing_uplink(cx).map_or(Ok(()), |why| Err(OcfError::new(Code::Installed, why)))
+    }
+
+    /// What a monitor finds, with what there is to say of the links where nothing worse is.
+    pub(super) fn with_uplink(&self, cx: &Context, finding: health::Finding, cut_off: Option<String>) -> health::Finding {
+        match (finding, cut_off.or_else(|| self.missing_uplink(cx))) {
+            (health::Finding::Fine, Some(why)) => health::Finding::Look(why),
+            (finding, _) => finding,
         }
-        Ok(())
     }
 }
 
-/// Whether none of these links has one. One that is not there, or that is down (reading `carrier` is EINVAL then, Linux
-/// net/core/net-sysfs.c), has none.
+/// Whether some of these links are there, and none of them has a carrier. One that is down has none (to read `carrier` is EINVAL then, Linux
+/// net/core/net-sysfs.c).
 fn has_no_carrier(root: &Root, links: &[String]) -> bool {
     let class = root.dir("/sys/class/net");
-    !links.iter().any(|link| class.dir(link).read("carrier").is_ok_and(|carrier| carrier == "1"))
+    let mut there = links.iter().map(|link| class.dir(link)).filter(|link| link.exists().unwrap_or(false)).peekable();
+    there.peek().is_some() && !there.any(|link| link.read("carrier").is_ok_and(|carrier| carrier == "1"))
 }
 
 #[cfg(test)]
@@ -52,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_link_with_a_carrier_is_enough() {
+    fn one_link_with_a_carrier_is_enough_and_one_that_is_not_there_says_nothing() {
         let keep = tempfile::tempdir().unwrap();
         let set = |link: &str, carrier: &str| {
             let dir = keep.path().join("sys/class/net").join(link);
@@ -66,7 +92,9 @@ mod tests {
         assert!(!is_cut(&["lan"]));
         assert!(!is_cut(&["dmz", "lan"]));
         assert!(is_cut(&["dmz"]));
-        assert!(is_cut(&["dmz", "gone"]), "a link that is not there has no carrier");
+        assert!(is_cut(&["gone", "dmz"]));
+        assert!(!is_cut(&["gone"]));
+        assert!(!is_cut(&[]));
         set("dmz", "1\n");
         assert!(!is_cut(&["dmz", "gone"]));
         fs::remove_file(keep.path().join("sys/class/net/lan/carrier")).unwrap();
