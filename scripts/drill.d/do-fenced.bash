@@ -10,7 +10,7 @@ check_power_cut_fenced() { is_switched_off "$first_active" || red "$first_active
 check_freeze_fenced() { check_power_cut_fenced; }
 check_freeze_standby_fenced() { is_switched_off "$first_other" || red "$first_other was not switched off"; }
 check_corosync_killed_fenced() { check_power_cut_fenced; }
-check_corosync_port_fenced() { check_freeze_standby_fenced; }
+check_corosync_port_fenced() { check_power_cut_fenced; }
 check_one_way_fenced() { is_switched_off "$first_active" || is_switched_off "$first_other" || red 'no node was switched off'; }
 check_one_way_standby_fenced() { check_one_way_fenced; }
 check_both_cables_standby_fenced() { check_freeze_standby_fenced; }
