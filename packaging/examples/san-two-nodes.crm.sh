@@ -44,8 +44,8 @@ for action in tree.parse(sys.stdin).iter("action"):
     print(*words, end=" ")'
 }
 
-# Of two nodes that lose each other the one with the address is to be the quicker one: with fencing the other waits for so long. Some seconds
-# longer than it takes to switch a node off, because the two do not notice at the same moment; and it is part of the pause when the node with
+# priority-fencing-delay: of two nodes that lose each other the one with the address is to be the quicker one; the other waits for so long
+# before it fences. Some seconds longer than it takes to switch a node off, because the two do not notice at the same moment; and it is part of the pause when the node with
 # the address really dies.
 # All of it becomes known at once, so that nothing starts before its constraints are there.
 crm configure load update - <<END

@@ -43,8 +43,8 @@ p() { pcs -f "$work/cib" "$@"; }
 
 # Two nodes have a majority only together: with corosync's two_node the one that is left goes on.
 p property set stonith-enabled=$stonith no-quorum-policy=ignore
-# Of two nodes that lose each other the one with the address is to be the quicker one: with fencing the other waits for so long. Some seconds
-# longer than it takes to switch a node off, because the two do not notice at the same moment; and it is part of the pause when the node with
+# priority-fencing-delay: of two nodes that lose each other the one with the address is to be the quicker one; the other waits for so long
+# before it fences. Some seconds longer than it takes to switch a node off, because the two do not notice at the same moment; and it is part of the pause when the node with
 # the address really dies.
 p property set priority-fencing-delay=10s
 # Two failures move it; it stays where it is after that, until somebody has cleaned up (docs/failures.md).
