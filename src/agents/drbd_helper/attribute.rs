@@ -202,4 +202,74 @@ mod tests {
         let later = if since(0) < UNSETTLED { Doubt::Copy } else { Doubt::None };
         assert_eq!(doubt(&written(me.start, Some(0)), Some(10)), later);
     }
+
+    /// A node whose tools note how they are called, and fail while there is a file of their name.
+    struct Node {
+        keep: tempfile::TempDir,
+        record: Record,
+    }
+
+    impl Node {
+        /// It has written 10 under this controller.
+        fn new(controller: (i32, u64)) -> Self {
+            let keep = tempfile::tempdir().unwrap();
+            let tool =
+                format!("#!/bin/sh\ncd {}\necho \"${{0##*/}} $*\" >>calls\n[ ! -e \"${{0##*/}}\" ]\n", keep.path().display());
+            for name in ["crm_attribute", "attrd_updater"] {
+                crate::script::write(keep.path().join("usr/sbin").join(name), &tool);
+            }
+            let me = Identity::of_self().unwrap();
+            let stat = format!("{} ({CONTROLLER}) S 1 1 1 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 {}\n", me.pid, me.start);
+            let proc = keep.path().join("proc").join(me.pid.to_string());
+            std::fs::create_dir_all(&proc).unwrap();
+            std::fs::write(proc.join("stat"), stat).unwrap();
+            let score =
+                Written { value: Some(10), at: now(), kept: Kept::Somewhere, controller: Some(controller), doubted: None };
+            Self { keep, record: Record { score: Some(score), ..Record::default() } }
+        }
+
+        /// The calls that writing this needs.
+        fn calls(&mut self, score: Score, writing: Writing) -> Vec<String> {
+            let (root, calls) = (crate::kernel::attr::Root::fake(self.keep.path()), self.keep.path().join("calls"));
+            let env = [("OCF_RESKEY_crm_feature_set".to_owned(), "3.16.2".to_owned())].into_iter().collect();
+            let deadline = crate::deadline::Deadline::after(Duration::from_secs(20));
+            let cx = Context { root: &root, env: &env, deadline, progress: &|_| () };
+            write(&cx, &mut self.record, score, writing);
+            let made = std::fs::read_to_string(&calls).unwrap_or_default();
+            let _ = std::fs::remove_file(calls);
+            made.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+        }
+    }
+
+    #[test]
+    fn a_score_under_another_controller_is_written_into_the_cib_too_until_that_has_worked_and_for_a_while() {
+        let me = Identity::of_self().unwrap();
+        let mut node = Node::new((me.pid, me.start + 1));
+        assert_eq!(node.calls(Score::Is(10), Writing::IfAnother), [""; 0]);
+        let fails = node.keep.path().join("attrd_updater");
+        std::fs::write(&fails, "").unwrap();
+        assert_eq!(node.calls(Score::Is(10), Writing::IfLost), ["crm_attribute", "attrd_updater"]);
+        assert_eq!(node.record.score.as_ref().unwrap().kept, Kept::Unsure);
+        std::fs::remove_file(fails).unwrap();
+        for _ in 0..2 {
+            assert_eq!(node.calls(Score::Is(10), Writing::IfLost), ["crm_attribute", "attrd_updater"]);
+        }
+        node.record.score.as_mut().unwrap().doubted = None;
+        assert_eq!(node.calls(Score::Is(10), Writing::IfLost), [""; 0]);
+        assert_eq!(node.calls(Score::Untouched, Writing::Again), [""; 0]);
+        assert_eq!(node.calls(Score::Is(10), Writing::Again), ["crm_attribute"]);
+        assert_eq!(node.calls(Score::None, Writing::IfLost), ["crm_attribute"]);
+    }
+
+    #[test]
+    fn a_score_that_was_not_written_is_tried_again() {
+        let me = Identity::of_self().unwrap();
+        let mut node = Node::new((me.pid, me.start));
+        let fails = node.keep.path().join("crm_attribute");
+        std::fs::write(&fails, "").unwrap();
+        assert_eq!(node.calls(Score::Is(1000), Writing::IfLost), ["crm_attribute"]);
+        std::fs::remove_file(fails).unwrap();
+        assert_eq!(node.calls(Score::Is(1000), Writing::IfLost), ["crm_attribute", "attrd_updater"]);
+        assert_eq!(node.calls(Score::Is(1000), Writing::IfLost), [""; 0]);
+    }
 }

@@ -39,7 +39,9 @@ impl Helper {
                 if peering::lacks_peer(&now) && !now.is_primary() {
                     self.outdate_if_due(cx, name, cx.deadline.share(0.5));
                 }
-                self.assess(cx, &now, &mut record, Writing::Again);
+                // A node that starts may have been away, and what the cluster knew of all with it; while a role changes, all wait for this.
+                let writing = if operation == "start" { Writing::Again } else { Writing::IfLost };
+                self.assess(cx, &now, &mut record, writing);
             }
             record.save(cx, name, &was);
         }

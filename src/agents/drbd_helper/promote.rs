@@ -1,15 +1,14 @@
 //! The promotion: never against a guard, never by force, and with the last real error as its reason.
 
 use super::attribute::Writing;
-use super::demote::lower_once;
+use super::demote::{change_role, lower_once};
 use super::peering;
 use super::record::Record;
 use super::trouble::{Trouble, until};
 use super::{Helper, seen, uplink};
 use crate::deadline::Deadline;
 use crate::kernel::drbd::Drbd;
-use crate::kernel::drbd::model::Resource;
-use crate::kernel::drbd::tools::Drbdadm;
+use crate::kernel::drbd::model::{Resource, Role};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
@@ -20,19 +19,17 @@ impl Helper {
     /// It is not: why, and what to do.
     pub(super) fn raise(&self, cx: &Context) -> Result<(), OcfError> {
         let name = self.name()?;
-        let drbdadm = self.drbdadm(cx)?;
         let drbd = self.module(cx)?;
         let was = Record::load(cx, name);
         let mut record = was.clone();
-        let not_there = || OcfError::new(Code::Generic, format_args!("{name} is not there: drbdadm up {name}"));
-        let resource = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
+        let resource = seen(&drbd, name, &record, cx)?.ok_or_else(|| not_there(name))?;
         if peering::is_connected(&resource) {
             self.assess(cx, &resource, &mut record, Writing::IfAnother);
         }
         self.adopt(cx, &resource, &mut record);
         self.check_guard(cx, &resource, &record)?;
         let patience = cx.deadline.share(0.5).within(uplink::PATIENCE);
-        let done = until(cx.deadline, || self.raise_once(cx, &drbd, &drbdadm, &record, patience));
+        let done = until(cx.deadline, || self.raise_once(cx, &drbd, &record, patience));
         if let Err(e) = done {
             // 8.4 promotes each volume by itself: of a promotion that fails, some may be Primary.
             if let Some(half) = seen(&drbd, name, &record, cx).ok().flatten().filter(Resource::is_primary) {
@@ -43,36 +40,32 @@ impl Helper {
             record.save(cx, name, &was);
             return Err(e);
         }
-        let now = seen(&drbd, name, &record, cx)?.ok_or_else(not_there)?;
+        let now = seen(&drbd, name, &record, cx)?.ok_or_else(|| not_there(name))?;
         self.note_primary(cx, &now, "promoted");
         record.peer_was_primary = None;
-        self.connect_late(cx, &drbd, &drbdadm, &now);
+        self.connect_late(cx, &drbd, &now);
         let now = seen(&drbd, name, &record, cx)?.unwrap_or(now);
-        self.assess(cx, &now, &mut record, Writing::Again);
+        // What has changed it makes a monitor soon: here the group waits.
+        self.assess(cx, &now, &mut record, Writing::IfLost);
         record.save(cx, name, &was);
         Ok(())
     }
 
     /// Once; `patience` is how long a carrier is waited for.
-    fn raise_once(
-        &self,
-        cx: &Context,
-        drbd: &Drbd,
-        drbdadm: &Drbdadm,
-        record: &Record,
-        patience: Deadline,
-    ) -> Result<(), Trouble> {
+    fn raise_once(&self, cx: &Context, drbd: &Drbd, record: &Record, patience: Deadline) -> Result<(), Trouble> {
         let name = self.name()?;
         self.wait_for_handlers(cx, cx.deadline.share(0.3))?;
         // A split brain may have come to light since the last attempt.
-        if let Some(now) = seen(drbd, name, record, cx)? {
-            self.check_guard(cx, &now, record).map_err(|e| Trouble::last(e.reason))?;
-            if let Some(why) = self.forbids_promotion(cx, &now) {
-                return Err(if patience.is_past() { Trouble::last(why) } else { Trouble::again(why) });
-            }
+        let Some(now) = seen(drbd, name, record, cx)? else { return Err(not_there(name).into()) };
+        self.check_guard(cx, &now, record).map_err(|e| Trouble::last(e.reason))?;
+        if let Some(why) = self.forbids_promotion(cx, &now) {
+            return Err(if patience.is_past() { Trouble::last(why) } else { Trouble::again(why) });
         }
-        (cx.progress)(&format!("drbdadm primary {name}"));
-        let Err(failure) = drbdadm.run(&["primary"], name, cx.deadline) else { return Ok(()) };
+        let is_gone = |(volume, _): &&(u32, u32)| !now.devices.iter().any(|device| device.volume == *volume);
+        if let Some((volume, _)) = record.volumes.iter().find(is_gone) {
+            return Err(not_there(&format!("{name}/{volume}")).into());
+        }
+        let Err(failure) = change_role(cx, &now, Role::Primary)? else { return Ok(()) };
         let trouble = self.trouble("primary", &failure);
         let Some(refusal) = failure.refusal() else { return Err(trouble) };
         if refusal.needs_data() {
@@ -88,11 +81,16 @@ impl Helper {
     }
 
     /// What a start was told to leave unconnected.
-    fn connect_late(&self, cx: &Context, drbd: &Drbd, drbdadm: &Drbdadm, now: &Resource) {
+    fn connect_late(&self, cx: &Context, drbd: &Drbd, now: &Resource) {
         if self.connects_late && peering::stands_alone(now) {
-            if let Err(e) = self.connect(cx, drbd, drbdadm, now, cx.deadline.share(0.5)) {
+            let drbdadm = self.drbdadm(cx).map_err(Trouble::from);
+            if let Err(e) = drbdadm.and_then(|drbdadm| self.connect(cx, drbd, &drbdadm, now, cx.deadline.share(0.5))) {
                 tracing::warn!("{}", e.error);
             }
         }
     }
+}
+
+fn not_there(name: &str) -> OcfError {
+    OcfError::new(Code::Generic, format_args!("{name} is not there: drbdadm up {name}"))
 }

@@ -28,7 +28,7 @@ impl Helper {
     }
 
     /// Why this side is not to be promoted now. Without a carrier a peer that is Primary is no proof that it can be heard: DRBD may not have
-    /// noticed yet, and `drbdadm primary` is what makes it look (`request_ping`, Linux `drivers/block/drbd/drbd_nl.c`).
+    /// noticed yet, and the attempt is what makes it look (`request_ping`, Linux `drivers/block/drbd/drbd_nl.c`).
     pub(super) fn forbids_promotion(&self, cx: &Context, resource: &Resource) -> Option<String> {
         self.cut_off(cx, resource).or_else(|| {
             let may_be_two = promoted_max(cx).is_some_and(|max| max > 1);
@@ -56,9 +56,11 @@ impl Helper {
 
     /// What a monitor finds, with what there is to say of the links where nothing worse is.
     pub(super) fn with_uplink(&self, cx: &Context, finding: health::Finding, cut_off: Option<String>) -> health::Finding {
-        match (finding, cut_off.or_else(|| self.missing_uplink(cx))) {
-            (health::Finding::Fine, Some(why)) => health::Finding::Look(why),
-            (finding, _) => finding,
+        match finding {
+            health::Finding::Fine => {
+                cut_off.or_else(|| self.missing_uplink(cx)).map_or(health::Finding::Fine, health::Finding::Look)
+            }
+            worse => worse,
         }
     }
 }

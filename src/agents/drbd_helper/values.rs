@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::kernel::net::link::MAX_NAME;
 use crate::ocf::spec::{Content, ParamValue};
 
 /// The name of a DRBD resource.
@@ -151,7 +152,7 @@ impl ParamValue for Links {
     fn parse(text: &str) -> Result<Self, String> {
         let names: Vec<_> = text.split([' ', '\t', ',']).filter(|name| !name.is_empty()).map(str::to_owned).collect();
         // dev_valid_name, Linux net/core/dev.c
-        let is_name = |name: &String| name.len() < 16 && name != "." && name != ".." && !name.contains(['/', ':']);
+        let is_name = |name: &String| name.len() <= MAX_NAME && name != "." && name != ".." && !name.contains(['/', ':']);
         match names.iter().find(|name| !is_name(name)) {
             Some(wrong) => Err(format!("'{wrong}' is no name of a network interface")),
             None => Ok(Self(names)),
