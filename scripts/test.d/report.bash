@@ -41,7 +41,7 @@ first_try() { # NAME SECONDS COMMAND...
 
 sum() { awk -v word="$1" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i == word ";") n += $(i - 1) } END { print n + 0 }' "$2"; }
 
-# Runs `cargo test` and counts what the test programs counted. Sets $ignored, and $left_by_vip: how many of these are scenarios of the
+# Runs `cargo test` and counts what the test programs counted. Sets $ignored, and ${left_by_vip[@]}: which of these are scenarios of the
 # virtual address that need more than namespaces, or all of them where no namespace can be made.
 rust_tests() { # NAME SECONDS COMMAND...
     local name=$1 limit=$2 since=$SECONDS log=$logs/rust code good_ones bad_ones
@@ -50,7 +50,7 @@ rust_tests() { # NAME SECONDS COMMAND...
     timeout -k 10 "$limit" "$@" --no-fail-fast >"$log" 2>&1 </dev/null
     code=$?
     good_ones=$(sum passed "$log") bad_ones=$(sum failed "$log") ignored=$(sum ignored "$log")
-    left_by_vip=$(awk '/^ *Running / { vip = /tests\/vip\// } vip' "$log" | grep -c '^test .* ignored$')
+    mapfile -t left_by_vip < <(awk '/^ *Running / { vip = /tests\/vip\// } vip' "$log" | sed -n 's/^test \(.*\) \.\.\. ignored$/\1/p')
     grep '^no network namespace can be made here' "$log"
     [ "$good_ones" = 0 ] || good "$name" $((SECONDS - since)) "$good_ones"
     if [ "$bad_ones" -gt 0 ]; then

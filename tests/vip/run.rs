@@ -24,7 +24,8 @@ struct Options {
     /// What is left to the guests on a machine is to be run here.
     everything: bool,
     at_once: usize,
-    wanted: String,
+    /// Any of these is wanted, or all where there is none.
+    wanted: Vec<String>,
 }
 
 /// The whole program.
@@ -42,15 +43,15 @@ pub fn all(cases: &[&[Case]]) -> ExitCode {
         list: args.iter().any(|arg| arg == "--list"),
         everything: args.iter().any(|arg| arg == "--ignored" || arg == "--include-ignored"),
         at_once: value("--test-threads=").map_or(6, |count| count.parse().unwrap()),
-        wanted: args.iter().find(|arg| !arg.starts_with('-')).cloned().unwrap_or_default(),
+        wanted: args.iter().filter(|arg| !arg.starts_with('-')).cloned().collect(),
     };
     report(cases, &options)
 }
 
 fn report(cases: &[&[Case]], options: &Options) -> ExitCode {
     let fits = |case: &&Case| {
-        let named = if options.exact { case.name == options.wanted } else { case.name.contains(&options.wanted) };
-        named && !(call::peer() && case.of == Of::Ours)
+        let is_it = |name: &String| if options.exact { case.name == *name } else { case.name.contains(name) };
+        (options.wanted.is_empty() || options.wanted.iter().any(is_it)) && !(call::peer() && case.of == Of::Ours)
     };
     let chosen: Vec<&Case> = cases.iter().copied().flatten().filter(fits).collect();
     let filtered = cases.iter().map(|part| part.len()).sum::<usize>() - chosen.len();
