@@ -35,7 +35,7 @@ guest_tests_binaries() {
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_drbd "$@" both::\n' >"$logs/bin/vm_drbd_peer"
     printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::defects both::loss both::owners ours::modes ours::shared ocf_tester\n' \
         >"$logs/bin/vm_clvm_core"
-    printf '#!/bin/sh\nexec /root/vm_drbd "$@" both::answers both::defects ours::cold_start ours::cost ours::guard ours::stopping ours::stuck ocf_tester\n' \
+    printf '#!/bin/sh\nexec /root/vm_drbd "$@" both::answers both::defects ours::cold_start ours::cost ours::guard ours::promoting ours::stopping ours::stuck ocf_tester\n' \
         >"$logs/bin/vm_drbd_core"
     printf '#!/bin/sh\nexec /root/vm_lio "$@" vm::build vm::hang vm::ownership vm::reservations vm::rollback vm::stop\n' >"$logs/bin/vm_lio_core"
     printf '#!/bin/sh\nexec /root/vip "$@" --exact %s\n' "${left_by_vip[*]}" >"$logs/bin/vip_left"
@@ -147,6 +147,20 @@ outside() {
     for scenario in scripts/test.d/scenario-*; do
         first_try "${scenario##*/scenario-}" 300 "$scenario" || to_try_again+=("- scenario ${scenario##*/scenario-}")
     done
+}
+
+# The cases that matter most on a whole cluster; one that is red gets a second try on a cluster of its own.
+drill_core() {
+    local core=() red=() name why
+    mapfile -t core < <(scripts/drill --list | awk '$3 == "core" { print $1 }')
+    name="drill: ${core[*]}"
+    first_try "$name" 2700 scripts/drill --json "$logs/drill.json" core && return
+    mapfile -t red < <(scripts/drill.d/report.py red "$logs/drill.json" "${core[@]}")
+    if [ "${#red[@]}" = 0 ] || [ "${#red[@]}" -gt 2 ]; then
+        miss "$name" "$why"
+    elif check "drill ${red[*]}, once more" 1200 scripts/drill "${red[@]}"; then
+        second_tries+=("drill ${red[*]}")
+    fi
 }
 
 # Runs a function beside the rest, in a lab and with files of its own; `together` waits for it and adds what it counted.

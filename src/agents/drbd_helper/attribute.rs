@@ -89,7 +89,8 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
             if last.as_ref().is_none_or(|last| last.value != value || last.kept == Kept::Unsure) {
                 tracing::info!("promotion score: {}", text.as_deref().unwrap_or("none"));
             }
-            doubt != Doubt::Copy || writing != Writing::IfLost || refresh(cx)
+            // Only a monitor takes the time; the others leave the doubt to it.
+            doubt != Doubt::Copy || writing == Writing::IfLost && refresh(cx)
         }
         Err(e) => {
             tracing::warn!("the promotion score was not written: {e}");
@@ -259,6 +260,18 @@ mod tests {
         assert_eq!(node.calls(Score::Untouched, Writing::Again), [""; 0]);
         assert_eq!(node.calls(Score::Is(10), Writing::Again), ["crm_attribute"]);
         assert_eq!(node.calls(Score::None, Writing::IfLost), ["crm_attribute"]);
+    }
+
+    #[test]
+    fn whoever_does_not_refresh_the_cib_leaves_that_to_the_next_monitor() {
+        let me = Identity::of_self().unwrap();
+        let mut node = Node::new((me.pid, me.start + 1));
+        assert_eq!(node.calls(Score::Is(10), Writing::Again), ["crm_attribute"]);
+        assert_eq!(node.calls(Score::Is(10), Writing::IfAnother), [""; 0]);
+        node.record.score.as_mut().unwrap().doubted = None;
+        assert_eq!(node.calls(Score::Is(10), Writing::IfLost), ["crm_attribute", "attrd_updater"]);
+        node.record.score.as_mut().unwrap().doubted = None;
+        assert_eq!(node.calls(Score::Is(10), Writing::IfLost), [""; 0]);
     }
 
     #[test]

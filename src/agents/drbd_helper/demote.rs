@@ -1,4 +1,4 @@
-//! The demotion, and how a role is changed: by drbdsetup, which needs no configuration. What holds the device open is named.
+//! The demotion: by drbdsetup, which needs no configuration. What holds the device open is named.
 
 use std::time::Duration;
 
@@ -7,8 +7,7 @@ use super::record::Record;
 use super::trouble::{Trouble, drbdsetup, until};
 use super::{Helper, seen};
 use crate::kernel::drbd::Drbd;
-use crate::kernel::drbd::model::{Resource, Role};
-use crate::kernel::drbd::tools::Failure;
+use crate::kernel::drbd::model::Resource;
 use crate::kernel::holders::holders;
 use crate::ocf::error::OcfError;
 use crate::ocf::run::Context;
@@ -30,13 +29,13 @@ impl Helper {
         let mut record = was.clone();
         let Some(drbd) = Drbd::open(cx.root)? else { return Ok(()) };
         let Some(before) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
-        until(cx.deadline, || lower_once(cx, &before))?;
+        until(cx.deadline, || lower_once(cx, &drbd, &before))?;
         // What was Secondary already knows better who was Primary last.
         if before.is_primary() {
             self.note_primary(cx, &before, "demoted");
         }
         if let Some(now) = seen(&drbd, name, &record, cx)? {
-            self.assess(cx, &now, &mut record, Writing::IfLost);
+            self.assess(cx, &now, &mut record, Writing::IfAnother);
         }
         record.save(cx, name, &was);
         Ok(())
@@ -44,30 +43,20 @@ impl Helper {
 }
 
 /// One attempt, of which the reason names whoever holds the device.
-pub(super) fn lower_once(cx: &Context, resource: &Resource) -> Result<(), Trouble> {
-    change_role(cx, resource, Role::Secondary)?.map_err(|e| {
-        let is_held = e.refusal().is_some_and(super::Refusal::is_held_open);
-        Trouble::again(if is_held { held_open(cx, resource) } else { format!("{}: secondary: {e}", resource.name) })
-    })
-}
-
-/// Makes it Primary or Secondary, on 8.4 one volume after the other, by drbdsetup: drbdadm would read the configuration first and then
-/// start the same. What came of it.
-///
-/// # Errors
-/// It could not be tried.
-pub(super) fn change_role(cx: &Context, resource: &Resource, to: Role) -> Result<Result<(), Failure>, OcfError> {
-    let is_84 = Drbd::open(cx.root)?.is_none_or(|drbd| drbd.is_84());
+pub(super) fn lower_once(cx: &Context, drbd: &Drbd, resource: &Resource) -> Result<(), Trouble> {
+    let name = &resource.name;
     let minors = resource.devices.iter().map(|device| device.minor.to_string());
-    let what: Vec<String> = if is_84 { minors.collect() } else { vec![resource.name.clone()] };
+    let what: Vec<String> = if drbd.is_84() { minors.collect() } else { vec![name.clone()] };
     let tool = drbdsetup(cx)?;
     for one in what {
-        (cx.progress)(&format!("drbdsetup {} {one}", if to == Role::Primary { "primary" } else { "secondary" }));
-        if let Err(failure) = tool.change_role(to, &one, cx.deadline) {
-            return Ok(Err(failure));
+        (cx.progress)(&format!("drbdsetup secondary {one}"));
+        if let Err(e) = tool.secondary(&one, cx.deadline) {
+            let is_held = e.refusal().is_some_and(super::Refusal::is_held_open);
+            let why = if is_held { held_open(cx, resource) } else { format!("{name}: secondary: {e}") };
+            return Err(Trouble::again(why));
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// `r0 is held open: mounted on /srv`.

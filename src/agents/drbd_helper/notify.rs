@@ -40,7 +40,7 @@ impl Helper {
                     self.outdate_if_due(cx, name, cx.deadline.share(0.5));
                 }
                 // A node that starts may have been away, and what the cluster knew of all with it; while a role changes, all wait for this.
-                let writing = if operation == "start" { Writing::Again } else { Writing::IfLost };
+                let writing = if operation == "start" { Writing::Again } else { Writing::IfAnother };
                 self.assess(cx, &now, &mut record, writing);
             }
             record.save(cx, name, &was);

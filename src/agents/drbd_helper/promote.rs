@@ -1,14 +1,15 @@
 //! The promotion: never against a guard, never by force, and with the last real error as its reason.
 
 use super::attribute::Writing;
-use super::demote::{change_role, lower_once};
+use super::demote::lower_once;
 use super::peering;
 use super::record::Record;
-use super::trouble::{Trouble, until};
+use super::trouble::{Trouble, drbdsetup, until};
 use super::{Helper, seen, uplink};
 use crate::deadline::Deadline;
 use crate::kernel::drbd::Drbd;
-use crate::kernel::drbd::model::{Resource, Role};
+use crate::kernel::drbd::model::{Device, Resource};
+use crate::kernel::drbd::tools::{Drbdsetup, Failure};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::Context;
 
@@ -33,7 +34,7 @@ impl Helper {
         if let Err(e) = done {
             // 8.4 promotes each volume by itself: of a promotion that fails, some may be Primary.
             if let Some(half) = seen(&drbd, name, &record, cx).ok().flatten().filter(Resource::is_primary) {
-                if let Err(e) = lower_once(cx, &half) {
+                if let Err(e) = lower_once(cx, &drbd, &half) {
                     tracing::warn!("{}", e.error);
                 }
             }
@@ -45,8 +46,8 @@ impl Helper {
         record.peer_was_primary = None;
         self.connect_late(cx, &drbd, &now);
         let now = seen(&drbd, name, &record, cx)?.unwrap_or(now);
-        // What has changed it makes a monitor soon: here the group waits.
-        self.assess(cx, &now, &mut record, Writing::IfLost);
+        // What may be lost a monitor writes soon: here the group waits.
+        self.assess(cx, &now, &mut record, Writing::IfAnother);
         record.save(cx, name, &was);
         Ok(())
     }
@@ -56,16 +57,20 @@ impl Helper {
         let name = self.name()?;
         self.wait_for_handlers(cx, cx.deadline.share(0.3))?;
         // A split brain may have come to light since the last attempt.
-        let Some(now) = seen(drbd, name, record, cx)? else { return Err(not_there(name).into()) };
+        let now = seen(drbd, name, record, cx)?.filter(|now| !now.devices.is_empty()).ok_or_else(|| not_there(name))?;
         self.check_guard(cx, &now, record).map_err(|e| Trouble::last(e.reason))?;
         if let Some(why) = self.forbids_promotion(cx, &now) {
             return Err(if patience.is_past() { Trouble::last(why) } else { Trouble::again(why) });
         }
-        let is_gone = |(volume, _): &&(u32, u32)| !now.devices.iter().any(|device| device.volume == *volume);
-        if let Some((volume, _)) = record.volumes.iter().find(is_gone) {
-            return Err(not_there(&format!("{name}/{volume}")).into());
-        }
-        let Err(failure) = change_role(cx, &now, Role::Primary)? else { return Ok(()) };
+        let is_gone = |(volume, _): &(u32, u32)| !now.devices.iter().any(|device| device.volume == *volume);
+        let done = if record.volumes.iter().any(is_gone) {
+            // Somebody may have removed it on purpose: which there should be the configuration knows.
+            (cx.progress)(&format!("drbdadm primary {name}"));
+            self.drbdadm(cx)?.run(&["primary"], name, cx.deadline).map(drop)
+        } else {
+            raise_devices(cx, drbd, &drbdsetup(cx)?, &now, &record.volumes)
+        };
+        let Err(failure) = done else { return Ok(()) };
         let trouble = self.trouble("primary", &failure);
         let Some(refusal) = failure.refusal() else { return Err(trouble) };
         if refusal.needs_data() {
@@ -89,6 +94,35 @@ impl Helper {
             }
         }
     }
+}
+
+/// Asks drbdsetup, and not drbdadm, which reads the configuration first and then does the same. On 8.4 each device is promoted by itself: those
+/// in use must be (all, where that is not known), and one that is being added and has no data yet stays as it is.
+fn raise_devices(
+    cx: &Context,
+    drbd: &Drbd,
+    drbdsetup: &Drbdsetup,
+    resource: &Resource,
+    in_use: &[(u32, u32)],
+) -> Result<(), Failure> {
+    let primary = |what: &str| {
+        (cx.progress)(&format!("drbdsetup primary {what}"));
+        drbdsetup.primary(what, cx.deadline)
+    };
+    if !drbd.is_84() {
+        return primary(&resource.name);
+    }
+    let is_in_use = |device: &&Device| in_use.is_empty() || in_use.iter().any(|(volume, _)| *volume == device.volume);
+    let (used, added): (Vec<&Device>, Vec<_>) = resource.devices.iter().partition(is_in_use);
+    for device in used {
+        primary(&device.minor.to_string())?;
+    }
+    for device in added {
+        if let Err(e) = primary(&device.minor.to_string()) {
+            tracing::warn!("{}/{} was added and is not promoted: {e}", resource.name, device.volume);
+        }
+    }
+    Ok(())
 }
 
 fn not_there(name: &str) -> OcfError {

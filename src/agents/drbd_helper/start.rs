@@ -159,7 +159,7 @@ impl Start<'_> {
         };
         if resource.is_primary() {
             // One that is held open serves somebody.
-            lower_once(self.cx, &resource).map_err(|trouble| Trouble::last(trouble.error))?;
+            lower_once(self.cx, &self.drbd, &resource).map_err(|trouble| Trouble::last(trouble.error))?;
             return Err(Trouble::again(format_args!("{}: was Primary before anybody promoted it", self.name)));
         }
         self.await_nodes()?;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use super::model::Role;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::error::KernelError;
@@ -245,13 +244,20 @@ impl Drbdsetup {
         run(&self.tool, &["down", resource], deadline).map(drop)
     }
 
-    /// Makes it Primary or Secondary: a resource by its name (DRBD 9), a device by its minor (8.4).
+    /// Makes it Primary: a resource by its name (DRBD 9), a device by its minor (8.4).
     ///
     /// # Errors
     /// As [`Drbdsetup::down`].
-    pub fn change_role(&self, to: Role, what: &str, deadline: Deadline) -> Result<(), Failure> {
-        let command = if to == Role::Primary { "primary" } else { "secondary" };
-        run(&self.tool, &[command, what], deadline).map(drop)
+    pub fn primary(&self, what: &str, deadline: Deadline) -> Result<(), Failure> {
+        run(&self.tool, &["primary", what], deadline).map(drop)
+    }
+
+    /// Makes it Secondary, named in the same way.
+    ///
+    /// # Errors
+    /// As [`Drbdsetup::down`].
+    pub fn secondary(&self, what: &str, deadline: Deadline) -> Result<(), Failure> {
+        run(&self.tool, &["secondary", what], deadline).map(drop)
     }
 }
 

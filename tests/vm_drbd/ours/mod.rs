@@ -6,6 +6,7 @@ mod cost;
 mod guard;
 mod health;
 mod holders;
+mod promoting;
 mod score;
 mod stopping;
 mod stuck;
