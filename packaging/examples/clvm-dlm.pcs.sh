@@ -15,6 +15,9 @@ agent=${AGENT:-ocf:san:cLVM}       # ocf:heartbeat:LVM-activate takes the same p
 #   - fencing that works. After a node is lost dlm gives no lock to anybody until it has heard that the node was fenced: without a
 #     fence device that is for ever, and ocf:pacemaker:controld refuses to start.
 
+# Nothing moves back by itself.
+pcs resource defaults update resource-stickiness=200
+
 # 1. The lock daemons, on every node. Without quorum dlm gives no lock either: what runs goes on, nothing is moved.
 pcs property set no-quorum-policy=freeze
 pcs resource create p_dlm ocf:pacemaker:controld \

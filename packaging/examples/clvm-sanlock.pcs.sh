@@ -13,7 +13,8 @@ agent=${AGENT:-ocf:san:cLVM}       # ocf:heartbeat:LVM-activate takes the same p
 #   - packages: lvm2-lockd sanlock; ocf-san
 #   - use_lvmlockd = 1 in the section global, and host_id = N in the section local of /etc/lvm/lvmlocal.conf: another N from 1 to 2000 on
 #     each node. Two nodes with the same one do not start their locks.
-#   - a watchdog for wdmd: it resets a node that can no longer renew its leases, which is what makes them safe. Not the one that sbd uses.
+#   - a watchdog for wdmd: it resets a node that can no longer renew its leases, which is what makes them safe. Not the one that sbd uses;
+#     and sanlock_opts="-w 1" in /etc/default/sanlock, where Debian has -w 0.
 #   - `systemctl enable --now wdmd sanlock lvmlockd`. Not as resources: a sanlock that holds leases does not stop, and if it is killed the
 #     watchdog resets the node. (Nor is ocf:heartbeat:lvmlockd for sanlock: it wants dlm.)
 for unit in sanlock lvmlockd; do
@@ -23,6 +24,9 @@ done
 # The first start on a node joins the lockspace, and sanlock needs to hear from the disk that nobody else has this host_id: some 20 s, and
 # after a power cut of this very node longer. Hence 180 s.
 longer=(op start timeout=180s)
+
+# Nothing moves back by itself.
+pcs resource defaults update resource-stickiness=200
 
 # 1. An exclusive volume. The first cLVM on a node starts the lockspace of the volume group, the last one stops it.
 pcs resource create "p_${exclusive}" "$agent" vgname="$vg" lvname="$exclusive" vg_access_mode=lvmlockd "${longer[@]}" --group g_san

@@ -3,6 +3,7 @@
 
 usage: report.py judge DIRECTORY KEY=VALUE...     one case: writes DIRECTORY/record.json, prints the verdict
        report.py table|json|html CASES NAME...    all that have a record in CASES, in the order of the names, on stdout
+       report.py red FILE NAME...                 which of the names have no green record, nor one that is told, in what `json` wrote
 
 DIRECTORY holds what the run has written down: failures and notes (a sentence a line), acknowledged (time and device of each write that
 was acknowledged since the case began), cluster-during (crm_mon). Judging errs to red: an answer that is missing is a failure. A case of
@@ -89,6 +90,11 @@ def records(cases, names):
     return [json.loads(path.read_text()) for path in found if path.exists()]
 
 
+def red(file, names):
+    well = {record["name"] for record in json.loads(file.read_text())["cases"] if record["verdict"] in ("green", "told")}
+    return [name for name in names if name not in well]
+
+
 def figure(value, form="{}"):
     return "?" if value is None else form.format(value)
 
@@ -131,6 +137,8 @@ def main(arguments):
         case ["json", cases, *names]:
             json.dump({"cases": records(cases, names)}, sys.stdout, indent=1)
             print()
+        case ["red", file, *names]:
+            print("\n".join(red(pathlib.Path(file), names)))
         case ["html", cases, *names]:
             print(page.page(records(cases, names)))
         case _:

@@ -97,6 +97,13 @@ class Html(unittest.TestCase):
         self.assertIn("2 cases, 1 green, 1 red", lines[-1])
         json.dumps(judge())
 
+    def test_what_is_to_be_tried_again_is_what_was_red_or_never_played(self):
+        with tempfile.TemporaryDirectory() as directory:
+            file = pathlib.Path(directory, "drill.json")
+            records = [dict(judge(), name="good"), dict(judge(report=""), name="bad"), dict(judge(), name="lossy", verdict="told")]
+            file.write_text(json.dumps({"cases": records}))
+            self.assertEqual(report.red(file, ["good", "bad", "lossy", "never"]), ["bad", "never"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -88,7 +88,7 @@ summary() {
     say
     for failure in "${failures[@]}"; do say "failed: $failure"; done
     for failure in "${second_tries[@]}"; do say "needed a second try: $failure"; done
-    [ "${left_to_all:-0}" = 0 ] || [ -n "$all" ] || say "$left_to_all tests in guests were left to --all"
+    [ "${left_to_all:-0}" = 0 ] || [ -n "$all" ] || say "$left_to_all tests in guests were left to --all, and what --help says of it"
     [ -z "$fast" ] || say "--fast: ${ignored:-all} tests were left to the guests"
     say "took $((SECONDS - begun)) s"
     say "$passed passed, $failed failed"
