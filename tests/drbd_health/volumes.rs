@@ -26,6 +26,8 @@ fn a_resource_of_which_a_part_is_primary_is_not_fine_and_no_failure() {
     let guarded = Beside { guard: Some(Reason::SplitBrain), ..NOTHING };
     let new = "cs:Connected ro:Secondary/Secondary ds:Inconsistent/UpToDate C r-----";
     let mixed = format!("{primary}|{secondary}");
+    let waiting = |role, disk| format!("cs:WFConnection ro:{role}/Unknown ds:{disk}/DUnknown C r-----");
+    let orphan = format!("{}|{}", waiting("Primary", "UpToDate"), waiting("Secondary", "Inconsistent"));
     let says = "r0/0 is Primary and r0/1 is not: drbdadm primary r0, or secondary";
     holds(&[
         ("by halves", &mixed, NOTHING, 191, "10000", says),
@@ -49,6 +51,8 @@ fn a_resource_of_which_a_part_is_primary_is_not_fine_and_no_failure() {
             "r0/1 was added and is not Primary: drbdadm primary r0",
         ),
         ("one is being added", &format!("{primary}|{new}"), of(&[(0, 0)]), 191, "10000", "r0/1: the disk is Inconsistent"),
+        ("one was being added when the peer went", &orphan, of(&[(0, 0)]), 191, "10000", "r0/1: the disk is Inconsistent"),
+        ("and would be missed if it were in use", &orphan, of(&[(0, 0), (1, 1)]), 9, "-", "r0/1: the disk is Inconsistent"),
         ("all of it", &format!("{primary}|{primary}"), of(&[(0, 0)]), 8, "10000", ""),
     ]);
 }
