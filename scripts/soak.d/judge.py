@@ -67,7 +67,9 @@ def seen_on_nodes(found):
         if len(samples) < 2:
             why.append(f"{node}: counted {len(samples)} times, so nothing can be compared")
         if samples:
-            counted[node] = {"role": role, "things": leaks.judged(samples)}
+            counted[node] = {"role": role, "things": leaks.judged(samples),
+                             "memory": [sample["memory"] for sample in samples],
+                             "grown": leaks.grown(samples[0]["memory"], samples[-1]["memory"])}
     for node, seen in counted.items():
         for name, row in seen["things"].items():
             if row["leaked"]:
@@ -141,6 +143,8 @@ def table(result):
         for name in next(iter(counted.values()))["things"]:
             rows = [seen["things"][name] for seen in counted.values()]
             yield f"{name:22} " + " ".join(f"{cell(row):38}" for row in rows) + f" {'–' if name in leaks.SHOWN else verdict_of(rows)}"
+        for node, seen in counted.items():
+            yield f"whose memory has grown most on {node}: {seen['grown'] or 'nobody'}"
         yield ""
     for sentence in result["why"]:
         yield f"red: {sentence}"

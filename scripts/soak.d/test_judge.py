@@ -14,13 +14,14 @@ AT_THE_END = {"report": json.dumps(REPORT), "all": '{"read": 9000, "lost": 0, "t
 THINGS = {"processes": ["corosync", "pacemakerd"], "ocf-san processes": [], "iSCSI and DRBD tasks": ["iscsi_np"], "other kernel tasks": ["jbd2"],
           "descriptors": ["corosync"] * 40, "configfs objects": ["/a", "/b"], "dm devices": ["vg1-lv--lun0"], "files of ocf-san": [],
           "temporary files": []}
-FIGURES = {"open files": 800, "memory taken KiB": 300_000, "slab KiB": 40_000, "MemAvailable KiB": 700_000, "tmpfs KiB": 5000}
+FIGURES = {"open files": 800, "kernel memory KiB": 300_000, "processes' memory KiB": 90_000, "slab KiB": 40_000, "MemAvailable KiB": 700_000, "tmpfs KiB": 5000}
 AFTER = (2, 10, 20, 30, 40, 50)
 
 
 def sample(moves, **changes):
     things = {name: changes.get(name, those) for name, those in THINGS.items()}
-    return {"moves": moves, "things": things, "figures": {name: changes.get(name, value) for name, value in FIGURES.items()}}
+    return {"moves": moves, "things": things, "figures": {name: changes.get(name, value) for name, value in FIGURES.items()},
+            "memory": {"corosync": 20_000, "pacemaker-based": 9000 + 100 * moves}}
 
 
 def run(moves=None, last=None, grows=(), failures="", **given):
@@ -71,15 +72,15 @@ class Verdict(unittest.TestCase):
         self.assertIn("+1 sleep", run(last={"processes": THINGS["processes"] + ["sleep"]})["why"][0])
 
     def test_memory_leaks_when_it_grows_and_goes_on_growing(self):
-        self.assertEqual(run(grows=[("memory taken KiB", 80), ("slab KiB", 30)])["verdict"], "red")
-        self.assertEqual(run(grows=[("memory taken KiB", 30), ("slab KiB", 10)])["verdict"], "green")
-        self.assertEqual(run(last={"memory taken KiB": 320_000})["verdict"], "green")  # one bad sample
+        self.assertEqual(run(grows=[("kernel memory KiB", 80), ("slab KiB", 30)])["verdict"], "red")
+        self.assertEqual(run(grows=[("kernel memory KiB", 30), ("slab KiB", 10)])["verdict"], "green")
+        self.assertEqual(run(last={"kernel memory KiB": 320_000})["verdict"], "green")  # one bad sample
         filled = [(after, 300_000 + min(after, 10) * 1000) for after in AFTER]
         self.assertFalse(leaks.has_leaked(filled, 48, 3072))
 
     def test_few_samples_say_nothing_of_memory_and_one_says_nothing_at_all(self):
-        few = leaks.judged([sample(2), sample(10, **{"memory taken KiB": 900_000})])
-        self.assertIsNone(few["memory taken KiB"]["leaked"])
+        few = leaks.judged([sample(2), sample(10, **{"kernel memory KiB": 900_000})])
+        self.assertIsNone(few["kernel memory KiB"]["leaked"])
         self.assertFalse(few["processes"]["leaked"])
         _, why = judge.seen_on_nodes({"node1": ("active", [sample(2)])})
         self.assertTrue(why)
@@ -92,6 +93,7 @@ class Output(unittest.TestCase):
         self.assertEqual(sum("LEAKED" in line for line in lines), 1)
         for name in (*leaks.EXACT, *leaks.GROWING, *leaks.SHOWN):
             self.assertTrue(any(line.startswith(name) for line in lines), name)
+        self.assertEqual(sum(line.startswith("whose memory") and "pacemaker-based 9200 → 14000 KiB" in line for line in lines), 2)
         json.dumps(run())
 
     def test_a_run_that_saw_nothing_has_a_table_too(self):
