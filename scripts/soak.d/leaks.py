@@ -17,8 +17,7 @@ open files    0.25, and 64 of noise, for the kernel's own count is exact to 32 f
 
 How far memory is off (3 MiB, and 1 MiB of slab) is an estimate for a machine of 1 GiB; --json keeps the samples to check it by.
 
-The memory of processes is not judged: none of ours may be there between two switch-overs, so it is others'. Pacemaker's daemons have heaps that
-grow in steps of megabytes. It is shown, with the processes whose share has grown most.
+The memory of processes is not judged: none of ours may be there between two switch-overs, so it is others'. It is shown, with the processes whose share has grown most.
 """
 import collections
 import itertools
