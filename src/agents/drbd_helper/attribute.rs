@@ -41,9 +41,9 @@ const PASSED: [&str; 6] = [
 /// When to write a score that is what was written last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writing {
-    /// Never.
+    /// Only when it is old, or whoever kept it is gone.
     IfAnother,
-    /// Only when it may be lost, from the CIB too.
+    /// Then, and when it may be lost from the CIB.
     IfLost,
     /// In any case.
     Again,

@@ -103,12 +103,6 @@ impl Look<'_> {
         if self.resource.devices.len() > 1 { format!("{name}/{}", device.volume) } else { name.clone() }
     }
 
-    /// Whether it matters to what is above: one that is being added does not yet.
-    fn is_in_use(&self, device: &Device) -> bool {
-        let volumes = self.facts.volumes;
-        volumes.is_empty() || device.role == Some(Role::Primary) || volumes.iter().any(|(volume, _)| *volume == device.volume)
-    }
-
     fn partial(&self) -> Option<String> {
         let name = &self.resource.name;
         if self.resource.devices.is_empty() {
@@ -132,7 +126,9 @@ impl Look<'_> {
             // Of a disk that is out of date, a Primary without a peer serves what is out of date, or nothing.
             let is_old = resource.is_primary() && d.disk == Some(DiskState::Inconsistent);
             let is_meant = d.is_client == Some(true) && !resource.is_primary();
-            self.is_in_use(d) && !is_meant && (is_lost || is_old) && !is_asking && !self.has_good_peer(d)
+            // One that is being added matters to nothing above it yet.
+            let is_in_use = d.is_among(self.facts.volumes) || d.role == Some(Role::Primary);
+            is_in_use && !is_meant && (is_lost || is_old) && !is_asking && !self.has_good_peer(d)
         };
         if let Some(device) = resource.devices.iter().find(is_out) {
             let (at, disk) = (self.name(device), word(device.disk));

@@ -112,8 +112,7 @@ fn raise_devices(
     if !drbd.is_84() {
         return primary(&resource.name);
     }
-    let is_in_use = |device: &&Device| in_use.is_empty() || in_use.iter().any(|(volume, _)| *volume == device.volume);
-    let (used, added): (Vec<&Device>, Vec<_>) = resource.devices.iter().partition(is_in_use);
+    let (used, added): (Vec<&Device>, Vec<_>) = resource.devices.iter().partition(|device| device.is_among(in_use));
     for device in used {
         primary(&device.minor.to_string())?;
     }

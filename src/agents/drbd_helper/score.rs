@@ -78,11 +78,7 @@ pub fn score(resource: &Resource, grounds: &Grounds) -> Score {
 
 /// The devices that count.
 fn counted<'a>(resource: &'a Resource, volumes: &[(u32, u32)]) -> Vec<&'a Device> {
-    let is_in_use = |device: &&Device| {
-        volumes.is_empty()
-            || device.disk == Some(DiskState::UpToDate)
-            || volumes.iter().any(|(volume, _)| *volume == device.volume)
-    };
+    let is_in_use = |device: &&Device| device.is_among(volumes) || device.disk == Some(DiskState::UpToDate);
     resource.devices.iter().filter(is_in_use).collect()
 }
 

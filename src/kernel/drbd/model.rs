@@ -92,6 +92,14 @@ pub struct Device {
     pub is_al_suspended: Option<bool>,
 }
 
+impl Device {
+    /// Whether its volume is one of these (number and minor), which all are where none is named.
+    #[must_use]
+    pub fn is_among(&self, volumes: &[(u32, u32)]) -> bool {
+        volumes.is_empty() || volumes.iter().any(|(volume, _)| *volume == self.volume)
+    }
+}
+
 /// A connection to one peer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Connection {
@@ -192,8 +200,7 @@ impl Resource {
     /// The first volume in use that is not Primary by itself.
     #[must_use]
     pub fn unpromoted(&self, in_use: &[(u32, u32)]) -> Option<&Device> {
-        let counts = |device: &Device| in_use.is_empty() || in_use.iter().any(|(volume, _)| *volume == device.volume);
-        self.devices.iter().find(|device| device.role.is_some_and(|role| role != Role::Primary) && counts(device))
+        self.devices.iter().find(|device| device.role.is_some_and(|role| role != Role::Primary) && device.is_among(in_use))
     }
 }
 
