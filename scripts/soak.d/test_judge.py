@@ -14,7 +14,7 @@ AT_THE_END = {"report": json.dumps(REPORT), "all": '{"read": 9000, "lost": 0, "t
 THINGS = {"processes": ["corosync", "pacemakerd"], "ocf-san processes": [], "iSCSI and DRBD tasks": ["iscsi_np"], "other kernel tasks": ["jbd2"],
           "descriptors": ["corosync"] * 40, "configfs objects": ["/a", "/b"], "dm devices": ["vg1-lv--lun0"], "files of ocf-san": [],
           "temporary files": []}
-FIGURES = {"open files": 800, "kernel memory KiB": 300_000, "processes' memory KiB": 90_000, "slab KiB": 40_000, "MemAvailable KiB": 700_000, "tmpfs KiB": 5000}
+FIGURES = {"open files": 800, "kernel memory KiB": 300_000, "memory taken KiB": 400_000, "processes' memory KiB": 90_000, "slab KiB": 40_000, "MemAvailable KiB": 700_000, "tmpfs KiB": 5000}
 AFTER = (2, 10, 20, 30, 40, 50)
 
 
