@@ -138,7 +138,8 @@ def main(arguments):
             json.dump({"cases": records(cases, names)}, sys.stdout, indent=1)
             print()
         case ["red", file, *names]:
-            print("\n".join(red(pathlib.Path(file), names)))
+            for name in red(pathlib.Path(file), names):
+                print(name)
         case ["html", cases, *names]:
             print(page.page(records(cases, names)))
         case _:
