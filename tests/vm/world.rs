@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::tree;
+pub use crate::shell::{Said, sh, sh_within, until};
 
 pub const AGENT: &str = "/usr/lib/ocf/resource.d/san/LIO";
 const DIR: &str = "/run/ocf-san-vm";
@@ -19,41 +20,6 @@ const RECORDS: &str = "/run/resource-agents";
 
 /// Every secret in the files of these tests contains one of these.
 const SECRETS: [&str; 2] = ["S3cr3t", "password-user"];
-
-/// What a program said.
-#[derive(Debug)]
-pub struct Said {
-    pub code: i32,
-    pub text: String,
-}
-
-impl Said {
-    pub fn ok(self) -> String {
-        assert_eq!(self.code, 0, "{}", self.text);
-        self.text
-    }
-}
-
-/// A shell command, killed after `seconds`.
-pub fn sh_within(seconds: u32, command: &str) -> Said {
-    let limit = format!("{seconds}");
-    let out = Command::new("timeout").args(["-s", "KILL", &limit, "bash", "-c", command]).stdin(Stdio::null()).output().unwrap();
-    let text = [out.stdout, out.stderr].concat();
-    Said { code: out.status.code().unwrap_or(137), text: String::from_utf8_lossy(&text).trim_end().to_owned() }
-}
-
-pub fn sh(command: &str) -> Said {
-    sh_within(60, command)
-}
-
-/// Waits for something to become true.
-pub fn until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(seconds);
-    while !is_so() {
-        assert!(Instant::now() < end, "not within {seconds} s: {what}");
-        sleep(Duration::from_millis(20));
-    }
-}
 
 /// Every process of this name: pid and state.
 pub fn tasks(comm: &str) -> Vec<(i32, char)> {

@@ -21,6 +21,8 @@ pub struct Refusal {
     pub kernel: Option<i32>,
     /// What it said, on one line.
     pub text: String,
+    /// Whether it reads the configuration: drbdadm does, drbdsetup does not.
+    pub reads_config: bool,
 }
 
 /// Why a command did not do it.
@@ -46,14 +48,14 @@ pub enum ConfigTrouble {
 impl Refusal {
     /// What the output of a command that failed says.
     #[must_use]
-    pub fn of(output: &Output) -> Self {
+    pub fn of(output: &Output, reads_config: bool) -> Self {
         let lines: Vec<&str> = output.stderr.lines().chain(output.stdout.lines()).map(str::trim).collect();
         let coded = lines.iter().enumerate().find_map(|(at, line)| Some((at, code(line)?)));
         if let Some((at, (kernel, said))) = coded {
             // "additional info from kernel:", and then the info.
             let more = lines.get(at + 1).filter(|line| line.starts_with("additional info"));
             let more = more.and(lines.get(at + 2)).map(|line| format!(": {line}")).unwrap_or_default();
-            return Self { exit: output.code, kernel: Some(kernel), text: format!("{said}{more}") };
+            return Self { exit: output.code, kernel: Some(kernel), text: format!("{said}{more}"), reads_config };
         }
         let is_echo = |line: &&&str| {
             !line.contains(char::is_alphanumeric) || (line.starts_with("Command ") && line.contains("terminated with"))
@@ -62,7 +64,7 @@ impl Refusal {
         let telling = lines.iter().find(|line| known.iter().any(|word| line.contains(word)));
         let last = lines.iter().rfind(|line| !is_echo(line));
         let text = telling.or(last).map_or_else(|| output.complaint(), |line| (*line).to_owned());
-        Self { exit: output.code, kernel: None, text }
+        Self { exit: output.code, kernel: None, text, reads_config }
     }
 
     /// No up to date data can be reached: trying again changes nothing.
@@ -98,7 +100,7 @@ impl Refusal {
     /// What is wrong with the configuration, if that is it.
     #[must_use]
     pub fn config(&self) -> Option<ConfigTrouble> {
-        if self.kernel.is_some() {
+        if self.kernel.is_some() || !self.reads_config {
             return None;
         }
         if self.text.contains("ignored, since this host") {
@@ -164,7 +166,7 @@ fn run(tool: &Tool, args: &[&str], deadline: Deadline) -> Result<String, Failure
         if output.success() {
             return Ok(output.stdout);
         }
-        let refusal = Refusal::of(&output);
+        let refusal = Refusal::of(&output, tool.program().ends_with("drbdadm"));
         if !refusal.is_locked() || deadline.remaining() <= AGAIN {
             return Err(Failure::Refused(refusal));
         }
@@ -266,7 +268,7 @@ mod tests {
     use super::*;
 
     fn said(code: i32, stderr: &str) -> Refusal {
-        Refusal::of(&Output { code: Some(code), signal: None, stdout: String::new(), stderr: stderr.to_owned() })
+        Refusal::of(&Output { code: Some(code), signal: None, stdout: String::new(), stderr: stderr.to_owned() }, true)
     }
 
     #[test]
@@ -303,6 +305,8 @@ mod tests {
         for (code, text, expected) in rows {
             assert_eq!(said(code, text).config(), expected, "{text}");
         }
+        let of_drbdsetup = Refusal { reads_config: false, ..said(10, "no answer") };
+        assert_eq!((said(10, "no answer").config(), of_drbdsetup.config()), (Some(ConfigTrouble::Broken), None));
         assert!(said(20, "lock on /var/lock/drbd-147-0 currently held by pid:77").is_locked());
         assert!(said(11, "0: State change failed: (-1) Multiple primaries not allowed by config").peer_is_primary());
     }
