@@ -33,11 +33,11 @@ NEW_SUCCESS = ("ok", "promoted", "degraded", "ocf_degraded", "cancelled")
 
 
 def seconds_of(lines):
-    """{pid: [seconds, …]} in the order in which the processes ended."""
+    """{pid: [(seconds, what took long below it), …]} in the order in which the processes ended."""
     found = {}
     for line in lines:
-        pid, seconds = line.split()
-        found.setdefault(pid, []).append(float(seconds))
+        pid, seconds, *long = line.split()
+        found.setdefault(pid, []).append((float(seconds), long))
     return found
 
 
@@ -96,8 +96,8 @@ def resources_of(directory):
         for name, count in starts.items():
             rows[name]["starts"] += count
     for name, took in seconds.items():
-        rows[name]["median_s"] = statistics.median(took) if took else None
-        rows[name]["slowest_s"] = max(took) if took else None
+        rows[name]["median_s"] = statistics.median(alone for alone, _ in took) if took else None
+        rows[name]["slowest_s"], rows[name]["slowest_below"] = max(took) if took else (None, [])
     return rows, wrong, notes
 
 
@@ -159,12 +159,13 @@ def total(record):
 
 
 def table(records):
-    yield f"{'stack':6} {'resource':9} {'monitors':>9} {'failed':>7} {'timed out':>10} {'median s':>9} {'slowest s':>10} {'starts':>7}"
+    yield f"{'stack':6} {'resource':9} {'monitors':>9} {'failed':>7} {'timed out':>10} {'median s':>9} {'slowest s':>10} {'starts':>7}  what took a second and more in the slowest"
     for record in records:
         for name, row in (*record["resources"].items(), ("all", total(record))):
             median = "" if name == "all" else figure(row["median_s"], "{:.2f}")
+            below = "  " + ", ".join(row["slowest_below"]).replace("=", " ") if row.get("slowest_below") else ""
             yield (f"{record['stack']:6} {name:9} {row['monitors']:>9} {row['failed']:>7} {row['timed_out']:>10} {median:>9} "
-                   f"{figure(row['slowest_s'], '{:.2f}'):>10} {row['starts']:>7}")
+                   f"{figure(row['slowest_s'], '{:.2f}'):>10} {row['starts']:>7}{below}")
     for record in records:
         yield ""
         yield (f"{record['stack']}: {record['minutes']:g} minutes; the group was started anew {record['recoveries']} times; longest gap "

@@ -17,7 +17,7 @@ Nov 28 07:00:04.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_vip
 Nov 28 07:00:06.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_lio monitor (call 20, PID 904) exited with status 0 (execution time 0s)
 Nov 28 07:00:06.100 node1 pacemaker-execd     [345] (log_finished)  debug: p_lio monitor (call 19) could not be executed: Cancelled (execution time 0s)
 """
-TIMES = "900 0.02\n901 0.40\n902 0.06\n903 0.01\n904 1.25\n"
+TIMES = "900 0.02\n901 0.40\n902 0.06\n903 0.01\n904 1.25 drbdadm=1.20\n"
 TIMED_OUT = (
     "x execd [1] (log_finished) debug: p_lvm monitor (call 22, PID 905) could not be executed: Timed Out (Process did not exit) (execution time 20s)\n"
     "x controld [1] (log_executor_event) error: Result of monitor operation for p_lvm on node1: Timed Out after 30s"
@@ -55,6 +55,7 @@ class Verdict(unittest.TestCase):
         self.assertEqual((record["verdict"], record["seen"]), ("green", []))
         row = record["resources"]["p_lio"]
         self.assertEqual((row["monitors"], row["failed"], row["timed_out"], row["slowest_s"]), (2, 0, 0, 1.25))
+        self.assertEqual(row["slowest_below"], ["drbdadm=1.20"])
 
     def test_degraded_is_no_failure(self):
         record = judged({"log-node1": LOG + DEGRADED, "cluster": DEGRADED_ACTION})
@@ -112,9 +113,12 @@ class Stopwatch(unittest.TestCase):
         spec = importlib.util.spec_from_loader("stopwatch", importlib.machinery.SourceFileLoader("stopwatch", path))
         stopwatch = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(stopwatch)
-        records = b"".join(stopwatch.RECORD.pack(0, 3, 0, 0, 0, 0, pid, parent, 1_700_000_000, ticks)
-                           for pid, parent, ticks in ((900, 345, 2.0), (901, 900, 50.0), (902, 345, 125.0)))
-        self.assertEqual(list(stopwatch.records(records + b"cut off", {345})), [(900, 0.02), (902, 1.25)])
+        ended = ((900, 345, 2.0, b"LIO"), (901, 900, 500.0, b"orphan"), (904, 903, 110.0, b"drbdsetup"), (905, 903, 20.0, b"sh"),
+                 (903, 902, 120.0, b"drbdadm"), (902, 345, 125.0, b"DRBD-helper"), (902, 345, 150.0, b"LIO"))
+        records = b"".join(stopwatch.RECORD.pack(0, 3, 0, 0, 0, 0, pid, parent, 1_700_000_000, ticks, name)
+                           for pid, parent, ticks, name in ended)
+        self.assertEqual(list(stopwatch.records(records + b"cut off", {345})),
+                         [(900, 0.02, []), (902, 1.25, ["drbdsetup=1.10", "drbdadm=1.20"]), (902, 1.5, [])])
 
 
 if __name__ == "__main__":
