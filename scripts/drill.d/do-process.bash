@@ -57,6 +57,6 @@ kill_action() { # NODE ACTION
             time.sleep(0.005)
         ' </dev/null >/dev/null 2>&1 &"
 }
-is_killed() { wait_for 120 on "$1" test -e /run/killed && sleep 20; } # NODE; and the cluster knows of it
+is_killed() { wait_for 120 on "$1" test -e /run/killed && wait_for 60 has_failed && sleep 5; } # NODE; and the cluster knows of it
 do_start_killed() { kill_action "$other" start && move_group && is_killed "$first_other"; }
 do_stop_killed() { kill_action "$active" stop && move_group && is_killed "$active" && clean_up; }
