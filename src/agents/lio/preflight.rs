@@ -43,7 +43,8 @@ fn warn_about_units(root: &Root) {
             let link = root.dir("/etc/systemd/system").dir(wants).dir(unit);
             if link.exists().unwrap_or(false) {
                 tracing::warn!(
-                    "{unit} is enabled at boot and would change targets behind Pacemaker: systemctl disable --now {unit}"
+                    "{unit} is enabled at boot and would change targets behind Pacemaker: systemctl disable {unit} \
+                     (not --now: stopping it clears all targets)"
                 );
             }
         }
