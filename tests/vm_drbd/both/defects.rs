@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::call::{NEVER, peer};
 use crate::shell::{sh, until};
-use crate::world::{End, World};
+use crate::world::{End, World, counting};
 
 /// With fencing that believes each side: both hold the other for outdated, both are up to date, and neither knows what the other wrote.
 fn fenced_split_brain() -> World {
@@ -147,6 +147,7 @@ fn neither_probe_nor_validation_loads_the_module() {
 #[test]
 #[ignore = "vm: makes a DRBD resource"]
 fn a_score_is_written_when_it_changes() {
+    let _counting = counting();
     let world = World::connected(1);
     for _ in 0..3 {
         world.call("monitor").run().is(0);

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::shell::sh;
-use crate::world::{End, World};
+use crate::world::{End, World, counting};
 
 /// Takes the second volume out of the near end's configuration; what was in it.
 fn without_second_volume(world: &World) -> String {
@@ -52,6 +52,7 @@ fn a_volume_that_is_being_added_is_not_needed() {
 #[test]
 #[ignore = "vm: makes a DRBD resource"]
 fn a_score_that_is_what_it_was_costs_a_change_of_roles_nothing() {
+    let _counting = counting();
     let world = World::connected(1);
     world.call("monitor").run().is(0);
     world.call("promote").run().is(0);

@@ -4,11 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::shell::sh;
-use crate::world::{End, World};
+use crate::world::{End, World, counting};
 
 #[test]
 #[ignore = "vm: makes a DRBD resource"]
 fn it_is_written_when_it_changes_and_again_after_what_pacemaker_may_not_know_of() {
+    let _counting = counting();
     let world = World::connected(1);
     let monitor = || world.call("monitor").run().is(0);
     let writes = || world.crm_calls().len();
@@ -32,6 +33,7 @@ fn it_is_written_when_it_changes_and_again_after_what_pacemaker_may_not_know_of(
 #[test]
 #[ignore = "vm: makes a DRBD resource"]
 fn it_is_written_again_when_pacemaker_s_attribute_manager_is_another_one() {
+    let _counting = counting();
     let world = World::connected(1);
     let manager = world.dir.join("pacemaker-attrd");
     fs::copy("/usr/bin/sleep", &manager).unwrap();

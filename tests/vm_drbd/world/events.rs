@@ -2,12 +2,20 @@
 
 use crate::script;
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{DIR, End, World};
 use crate::call::peer;
 use crate::kernel::{Minor, minor};
 use crate::shell::{sh, until};
 use crate::slices::{self, MetaData};
+
+/// Held by a test that counts how often a score is written: a process that is called like Pacemaker's attribute manager is there for all
+/// tests, and when it goes each of them writes once more.
+pub fn counting() -> MutexGuard<'static, ()> {
+    static MANAGER: Mutex<()> = Mutex::new(());
+    MANAGER.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl World {
     /// What the kernel says of one end's first volume.

@@ -6,6 +6,8 @@
 mod events;
 mod setup;
 
+pub use events::counting;
+
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
