@@ -31,5 +31,14 @@ undo_hung_below() {
 do_vg_full() { on "$active" 'lvcreate -q -y -Wn -Zn -l 100%FREE -n lv-fill vg1' && move_group; }
 undo_vg_full() { on "$first_other" 'lvremove -q -f vg1/lv-fill'; }
 
+# The volumes are read, as the examples have it, but more often.
+do_hung_read() {
+    console_before=$(lab console "$active" | wc -c)
+    on "$other" pcs resource op add p_lvm monitor interval=20s timeout=20s OCF_CHECK_LEVEL=10 && wait_for 60 are_read && suspend_below "$active"
+}
+are_read() { on "$other" 'cibadmin --query --scope status | grep p_lvm_monitor_20000 | grep -q "rc-code=\"0\""'; }
+undo_hung_read() { back_from_boot "$victim" && on "$other" pcs resource op remove p_lvm p_lvm-monitor-interval-20s; }
+check_hung_read() { check_hung_disk; }
+
 do_root_hung() { lab stall "$victim" root; }
 undo_root_hung() { ! is_on "$victim" || lab unstall "$victim" root; }

@@ -115,6 +115,7 @@ case_is disk-errors storage either 'the disk below DRBD answers with errors on t
 case_is disk-errors-standby storage stays 'the disk below DRBD answers with errors on the stand-by' "$stand" gap=40
 case_is hung-disk storage moves 'an LV below the target hangs, the group is moved' 'the stop that hangs ends in sysrq, the other node takes over' core
 case_is hung-below storage moves 'the disk below DRBD hangs on the active node, the group is moved' 'the node is rebooted, the other takes over'
+case_is hung-read storage moves 'the disk below DRBD hangs on the active node, whose volumes a monitor reads (cLVM, level 10)' 'the monitor fails, the stop that hangs ends in sysrq, the other node takes over'
 case_is hung-below-standby storage stays 'the disk below DRBD hangs on the stand-by' 'DRBD lets the peer go (ko-count), the group stays' hold=60 gap=90
 case_is vg-full storage moves 'the volume group filled to the last extent, the group is moved' 'it runs there'
 both_ways root-hung storage either 'the root disk hangs' 'the group runs on one node, and nowhere twice' "$stand"

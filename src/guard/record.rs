@@ -53,7 +53,9 @@ pub struct Record {
     pub supervisor: i32,
     /// What it was called for.
     pub action: String,
-    /// What it was doing, if that is known.
+    /// Whether that has failed, a missing answer included.
+    pub has_failed: bool,
+    /// What it was doing, or why it has failed, if that is known.
     pub note: String,
 }
 
@@ -67,7 +69,8 @@ impl Record {
 
     fn to_text(&self) -> String {
         let note = self.note.replace('\n', " ");
-        format!("{} {} {} {}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
+        let failed = if self.has_failed { " failed" } else { "" };
+        format!("{} {} {} {}{failed}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
     }
 
     fn from_text(kind: Kind, text: &str) -> Option<Self> {
@@ -75,7 +78,15 @@ impl Record {
         let mut words = head.split(' ');
         let worker = Identity { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? };
         let supervisor = words.next()?.parse().ok()?;
-        Some(Self { kind, worker, supervisor, action: words.next()?.to_owned(), note: note.trim_end().to_owned() })
+        let action = words.next()?.to_owned();
+        Some(Self {
+            kind,
+            worker,
+            supervisor,
+            action,
+            has_failed: words.next() == Some("failed"),
+            note: note.trim_end().to_owned(),
+        })
     }
 }
 
@@ -155,7 +166,14 @@ mod tests {
     }
 
     fn record_of(worker: Identity, supervisor: i32) -> Record {
-        Record { kind: Kind::Change, worker, supervisor, action: "stop".to_owned(), note: "disable iqn.x".to_owned() }
+        Record {
+            kind: Kind::Change,
+            worker,
+            supervisor,
+            action: "stop".to_owned(),
+            has_failed: false,
+            note: "disable iqn.x".to_owned(),
+        }
     }
 
     #[test]

@@ -64,13 +64,35 @@ impl Call<'_> {
         match (record.kind, self.action) {
             // The read hangs, what is cheap need not. Should that hang too, no further one is put beside it.
             (Kind::DeepLook, _) if looks => {
-                degraded(self.run(&self.env.clone().with("OCF_CHECK_LEVEL", "0")), &record.describe())
+                let cheap = self.run(&self.env.clone().with("OCF_CHECK_LEVEL", "0"));
+                self.beside_a_deep_one(cheap, record)
             }
             // A monitor holds no lock and changes nothing: taking the resource away may be what frees it.
             (Kind::Look | Kind::DeepLook, action) if action != "start" && !looks => self.run(self.env),
             (_, "stop") => self.stop_behind(record, alive),
             _ if alive.ends_by(Deadline::after(PATIENCE.min(self.budget.timeout / 3))) => self.run(self.env),
             _ => failure(record.describe()),
+        }
+    }
+
+    /// What the answer of a cheap monitor comes to while one of a higher level hangs.
+    ///
+    /// If that one has failed, it goes on failing, and a cheap one that Pacemaker asks for is not degraded: Pacemaker keeps one failure of a
+    /// resource, the newest, and takes "degraded" for one (`last_failure_0`, seen with 2.1.5), so it would forget what it has to recover
+    /// from. The cheap one is asked for at the latest when the other one has answered.
+    fn beside_a_deep_one(&self, cheap: Answer, record: &Record) -> Answer {
+        let (good, doubtful, bad) = match cheap.code {
+            Code::Success | Code::Degraded => (Code::Success, Code::Degraded, Code::Generic),
+            Code::RunningPromoted | Code::DegradedPromoted => {
+                (Code::RunningPromoted, Code::DegradedPromoted, Code::FailedPromoted)
+            }
+            _ => return cheap,
+        };
+        let because = |code| Answer { code, reason: Some(record.describe()), stuck: false };
+        match record.has_failed {
+            true if self.env.level() > Level::Cheap => because(bad),
+            true if self.env.is_by_pacemaker() => Answer { code: good, ..Answer::SUCCESS },
+            _ => because(doubtful),
         }
     }
 
@@ -120,7 +142,7 @@ impl Call<'_> {
         }
         let has_ended = watched.ends_by(self.budget.end.within(if is_stuck { DEATH } else { SETTLE }));
         if !has_ended {
-            self.leave_behind(&watched, env);
+            self.leave_behind(&watched, env, answer.as_ref());
         }
         if answer.is_none() {
             answer = watched.take_frames();
@@ -200,30 +222,25 @@ impl Call<'_> {
     }
 
     /// Writes down a worker that does not end, for the next call.
-    fn leave_behind(&self, watched: &Watched, env: &Env) {
+    fn leave_behind(&self, watched: &Watched, env: &Env, answer: Option<&Answer>) {
         let Ok(worker) = Identity::of(watched.pid()) else { return };
         let kind = match self.action {
             action if changes(action) => Kind::Change,
             "monitor" | "status" if env.level() > Level::Cheap => Kind::DeepLook,
             _ => Kind::Look,
         };
-        let (supervisor, note) = (nix::unistd::getpid().as_raw(), watched.note.clone());
-        let _ = self.files.write(&Record { kind, worker, supervisor, action: self.action.to_owned(), note });
+        let is_good = |answer: &Answer| {
+            matches!(answer.code, Code::Success | Code::RunningPromoted | Code::Degraded | Code::DegradedPromoted)
+        };
+        let has_failed = answer.is_none_or(|answer| !is_good(answer));
+        let note = answer.filter(|_| has_failed).and_then(|answer| answer.reason.clone()).unwrap_or_else(|| watched.note.clone());
+        let (supervisor, action) = (nix::unistd::getpid().as_raw(), self.action.to_owned());
+        let _ = self.files.write(&Record { kind, worker, supervisor, action, has_failed, note });
     }
 }
 
 fn failure(reason: String) -> Answer {
     Answer { code: Code::Generic, reason: Some(reason), stuck: false }
-}
-
-/// A good answer with a doubt.
-fn degraded(answer: Answer, why: &str) -> Answer {
-    let code = match answer.code {
-        Code::Success => Code::Degraded,
-        Code::RunningPromoted => Code::DegradedPromoted,
-        _ => return answer,
-    };
-    Answer { code, reason: Some(why.to_owned()), ..answer }
 }
 
 fn how(ending: Ending) -> String {

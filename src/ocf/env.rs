@@ -40,6 +40,12 @@ impl Env {
         self.get("OCF_RESOURCE_INSTANCE").filter(|s| !s.is_empty()).unwrap_or("default")
     }
 
+    /// Whether Pacemaker has called, and not a person or a tester.
+    #[must_use]
+    pub fn is_by_pacemaker(&self) -> bool {
+        self.get("OCF_RESKEY_crm_feature_set").is_some_and(|version| !version.is_empty())
+    }
+
     /// Whether this monitor asks "is it here at all?": Pacemaker leaves the interval of a probe unset, others say 0.
     #[must_use]
     pub fn is_probe(&self) -> bool {

@@ -134,11 +134,21 @@ impl Agent for Doer {
                 let is_running = (self.when == "start") == self.is_done.get();
                 Ok(if is_running { State::Running } else { State::Stopped })
             }
-            ("hang when deep", Level::Cheap) => Ok(State::Running),
+            ("hang when deep" | "doubt when deep and stay", Level::Cheap) => Ok(State::Running),
             ("hang when deep", _) => {
                 (cx.progress)("reading dm-3");
                 hang(cx.root);
                 Ok(State::Running)
+            }
+            ("fail when deep and stay", Level::Cheap) => Ok(State::Degraded("completes no I/O".to_owned())),
+            ("fail when deep and stay", _) => {
+                get_traced(cx.root);
+                Ok(State::Failed("dm-3 did not answer within 1 s".to_owned()))
+            }
+            ("doubt when deep and stay", _) => {
+                (cx.progress)("asking dm-3");
+                get_traced(cx.root);
+                Ok(State::Degraded("dm-3 does not say how it is".to_owned()))
             }
             _ => self.act(cx).map(|()| State::Running),
         }

@@ -116,20 +116,52 @@ pub fn a_stop_goes_on_when_what_was_left_behind_ends_in_time() {
     drop(releaser);
 }
 
-pub fn a_deep_monitor_left_behind_leaves_only_the_cheap_one_and_a_warning() {
-    let deep = ("OCF_CHECK_LEVEL", "20");
-    let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", "hang when deep", &[deep]);
+const DEEP: (&str, &str) = ("OCF_CHECK_LEVEL", "20");
+const BY_PACEMAKER: (&str, &str) = ("OCF_RESKEY_crm_feature_set", "3.16.1");
+
+fn monitor(bench: &Bench, deed: &str, more: &[(&str, &str)]) -> (Code, String) {
+    let answer = bench.call_of(&STORAGE, "monitor", &Bench::env("monitor", deed, 20_000, more));
+    (answer.code, answer.reason.unwrap_or_default())
+}
+
+pub fn a_deep_monitor_left_behind_goes_on_failing_and_leaves_only_the_cheap_one() {
+    let deed = "hang when deep";
+    let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", deed, &[DEEP]);
     assert_eq!((answer.code, reason(&answer)), (Code::Generic, "monitor stuck in the kernel: reading dm-3"));
-    let pid = bench.left_pid();
+    let expected = format!("an earlier monitor (pid {}) is stuck in the kernel: reading dm-3", bench.left_pid());
     for _ in 0..3 {
-        let answer = bench.call_of(&STORAGE, "monitor", &Bench::env("monitor", "hang when deep", 20_000, &[deep]));
-        let expected = format!("an earlier monitor (pid {pid}) is stuck in the kernel: reading dm-3");
-        assert_eq!((answer.code, reason(&answer)), (Code::Degraded, expected.as_str()));
+        assert_eq!(monitor(&bench, deed, &[DEEP]), (Code::Generic, expected.clone()));
     }
+    assert_eq!(monitor(&bench, deed, &[]), (Code::Degraded, expected), "a person is told");
     assert_eq!(bench.call("stop", "nothing", 20_000), SUCCESS, "a stop is not kept from trying");
     release(&tracer);
     // What the deep one answers now does not matter: it runs.
-    assert_eq!(bench.call("monitor", "hang when deep", 20_000), SUCCESS);
+    assert_eq!(bench.call("monitor", deed, 20_000), SUCCESS);
+}
+
+/// Pacemaker takes a degraded answer for the newest failure, and forgets the one that it has to recover from.
+pub fn no_degraded_answer_takes_the_place_of_a_deep_monitor_s_failure() {
+    let deed = "fail when deep and stay";
+    let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", deed, &[DEEP, BY_PACEMAKER]);
+    assert_eq!((answer.code, reason(&answer)), (Code::Generic, "dm-3 did not answer within 1 s"));
+    let pid = bench.left_pid();
+    let expected = format!("an earlier monitor (pid {pid}) is stuck in the kernel: dm-3 did not answer within 1 s");
+    assert_eq!(monitor(&bench, deed, &[BY_PACEMAKER]), (Code::Success, String::new()));
+    assert_eq!(monitor(&bench, deed, &[DEEP, BY_PACEMAKER]), (Code::Generic, expected.clone()));
+    assert_eq!(monitor(&bench, deed, &[]), (Code::Degraded, expected), "a person is told");
+    release(&tracer);
+    assert_eq!(monitor(&bench, deed, &[BY_PACEMAKER]), (Code::Degraded, "completes no I/O".to_owned()));
+}
+
+pub fn a_deep_monitor_that_doubted_and_hangs_leaves_a_doubt() {
+    let deed = "doubt when deep and stay";
+    let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", deed, &[DEEP, BY_PACEMAKER]);
+    assert_eq!((answer.code, reason(&answer)), (Code::Degraded, "dm-3 does not say how it is"));
+    let expected = format!("an earlier monitor (pid {}) is stuck in the kernel: asking dm-3", bench.left_pid());
+    for more in [&[BY_PACEMAKER][..], &[DEEP, BY_PACEMAKER], &[]] {
+        assert_eq!(monitor(&bench, deed, more), (Code::Degraded, expected.clone()));
+    }
+    release(&tracer);
 }
 
 pub fn a_cheap_monitor_left_behind_is_not_followed_by_another() {

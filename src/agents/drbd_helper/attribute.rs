@@ -49,12 +49,6 @@ pub enum Writing {
     Again,
 }
 
-/// Whether Pacemaker has called.
-#[must_use]
-pub fn is_by_pacemaker(cx: &Context) -> bool {
-    cx.env.get("OCF_RESKEY_crm_feature_set").is_some_and(|version| !version.is_empty())
-}
-
 /// Writes the score if need be.
 pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) {
     let value = match score {
@@ -69,7 +63,7 @@ pub fn write(cx: &Context, record: &mut Record, score: Score, writing: Writing) 
         Writing::IfLost => doubt != Doubt::None,
         Writing::Again => true,
     };
-    if !is_due || !is_by_pacemaker(cx) {
+    if !is_due || !cx.env.is_by_pacemaker() {
         record.score = last;
         return;
     }

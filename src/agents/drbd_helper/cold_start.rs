@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Helper;
-use super::attribute::is_by_pacemaker;
 use super::evidence;
 use super::guard::{Guard, Reason};
 use super::last_primary::{LastPeer, LastPrimary, Who, this_node};
@@ -19,7 +18,7 @@ impl Helper {
     /// An instance that Pacemaker has not started, as one that was brought up by hand, is one from its first look at it on. Somebody who
     /// asks by hand, with another name for the instance, knows nothing of what it has met.
     pub(super) fn adopt(&self, cx: &Context, resource: &Resource, record: &mut Record) {
-        if record.is_started || !is_by_pacemaker(cx) {
+        if record.is_started || !cx.env.is_by_pacemaker() {
             return;
         }
         record.is_started = true;

@@ -41,7 +41,7 @@ impl Helper {
         let is_cut_off = cut_off.is_some();
         let finding = self.with_uplink(cx, health::finding(&facts), cut_off);
         log_if_new(record, &finding);
-        if attribute::is_by_pacemaker(cx) {
+        if cx.env.is_by_pacemaker() {
             let score = self.score_of(cx, &facts, is_cut_off, record);
             attribute::write(cx, record, score, writing);
         }

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::Helper;
-use super::attribute;
 use super::peering;
 use super::record::{self, Record};
 use crate::kernel::drbd::model::Resource;
@@ -29,7 +28,7 @@ impl Helper {
             record.unfence_at = None;
             return false;
         }
-        if cx.env.is_probe() && attribute::is_by_pacemaker(cx) {
+        if cx.env.is_probe() && cx.env.is_by_pacemaker() {
             return false;
         }
         let Some(due) = record.unfence_at else {
