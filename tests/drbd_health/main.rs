@@ -25,6 +25,7 @@ const STEPS: Steps = Steps { consistent: 0, remote: 10, local: 1000, best: 10000
 
 /// What is known beside the resource; by default nothing that is wrong.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 struct Beside {
     guard: Option<Reason>,
     was_told: bool,
@@ -35,6 +36,7 @@ struct Beside {
     peer_primary: PeerPrimary,
     primary_is_expected: Option<bool>,
     connects_late: bool,
+    never_connected: bool,
     is_cut_off: bool,
 }
 
@@ -48,6 +50,7 @@ const NOTHING: Beside = Beside {
     peer_primary: PeerPrimary::Keep,
     primary_is_expected: None,
     connects_late: false,
+    never_connected: false,
     is_cut_off: false,
 };
 
@@ -64,11 +67,12 @@ fn answer(resource: &Resource, beside: Beside) -> (u8, String, String) {
         volumes: beside.volumes,
         two_primaries: beside.two_primaries,
         is_unconnected: beside.connects_late,
+        never_connected: beside.never_connected,
     };
     let grounds = Grounds {
         steps: STEPS,
         is_guarded: !guard.is_empty(),
-        is_split: peering::is_split(resource, &guard, beside.was_told),
+        is_split: peering::is_split(resource, &guard, beside.was_told, beside.never_connected),
         is_cut_off: beside.is_cut_off,
         peer_primary: beside.peer_primary,
         primary_is_expected: beside.primary_is_expected,

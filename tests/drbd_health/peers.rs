@@ -9,7 +9,16 @@ use super::{ALONE, Beside, NOTHING, SPLIT, WAITS, answer, holds, minor, of_proc}
 fn a_side_of_a_split_brain_has_no_score_however_it_shows() {
     let guarded = Beside { guard: Some(Reason::SplitBrain), ..NOTHING };
     let told = Beside { was_told: true, ..NOTHING };
+    let made_just_now = Beside { never_connected: true, ..NOTHING };
     holds(&[
+        (
+            "the peer was outdated before this side was made",
+            SPLIT,
+            made_just_now,
+            190,
+            "10000",
+            "r0 stands alone: drbdadm connect r0",
+        ),
         ("outdated by fencing on both sides", SPLIT, NOTHING, 190, "-", "split brain"),
         ("without fencing, guarded", ALONE, guarded, 190, "-", "split brain"),
         ("the side that waits, guarded", WAITS, guarded, 190, "-", "split brain"),

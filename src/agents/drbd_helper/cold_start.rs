@@ -60,13 +60,16 @@ impl Helper {
         }
         let name = &resource.name;
         let guard = self.standing_guard(cx, name, record);
-        let reason = if peering::is_certainly_split(resource, &guard, evidence::is_told(cx.root, resource)) {
-            Some(format!("{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"))
-        } else if let Some(why) = guard.complaint(name) {
-            Some(why)
-        } else {
-            (!guard.is_empty()).then(|| format!("{name} is guarded ({guard}): ocf-san drbd guard clear {name}"))
-        };
+        let reason =
+            if peering::is_certainly_split(resource, &guard, evidence::is_told(cx.root, resource), record.never_connected) {
+                Some(format!(
+                    "{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"
+                ))
+            } else if let Some(why) = guard.complaint(name) {
+                Some(why)
+            } else {
+                (!guard.is_empty()).then(|| format!("{name} is guarded ({guard}): ocf-san drbd guard clear {name}"))
+            };
         match (reason, self.guarding) {
             (Some(reason), Guarding::Enforce) => Err(OcfError::new(Code::Generic, reason)),
             (Some(reason), _) => {
@@ -304,6 +307,26 @@ mod tests {
         node.with("1", |helper, cx, record| helper.check_guard(cx, &alone, record)).unwrap();
     }
 
+    /// Its meta-data say that the peer was outdated; DRBD shows it standing alone until somebody connects it.
+    #[test]
+    fn what_was_made_just_now_is_no_split_brain_because_the_peer_was_outdated_before() {
+        let mut alone = r0([gone("node2"), gone("node3")]);
+        for connection in &mut alone.connections {
+            connection.state = Some(ConnectionState::StandAlone);
+            connection.peer_devices[0].disk = Some(DiskState::Outdated);
+        }
+        let mut node = Node::new();
+        assert!(node.with("0", |helper, cx, record| helper.is_split_now(cx, &alone, record)));
+        node.may_be_promoted(&alone).unwrap_err();
+        node.record.never_connected = true;
+        assert!(!node.with("0", |helper, cx, record| helper.is_split_now(cx, &alone, record)));
+        node.monitor(&alone);
+        node.may_be_promoted(&alone).unwrap();
+        node.monitor(&r0([gone("node2"), gone("node3")]));
+        assert!(!node.record.never_connected, "somebody has connected it");
+        node.may_be_promoted(&alone).unwrap_err();
+    }
+
     #[test]
     fn a_guard_that_can_not_be_read_is_no_split_brain_in_words() {
         let mut node = Node::new();
@@ -315,7 +338,7 @@ mod tests {
         node.monitor(&alone);
         assert!(node.record.finding.ends_with("ocf-san drbd guard clear r"), "{}", node.record.finding);
         // As good as one all the same: nothing is connected.
-        assert!(node.with("0", |helper, cx, _| helper.is_split_now(cx, &alone)));
+        assert!(node.with("0", |helper, cx, record| helper.is_split_now(cx, &alone, record)));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Facts<'a> {
     pub two_primaries: Option<bool>,
     /// Whether it is left unconnected on purpose until a promotion.
     pub is_unconnected: bool,
+    /// Whether nothing has connected it since it was made.
+    pub never_connected: bool,
 }
 
 /// What there is to say of a resource.
@@ -144,7 +146,7 @@ impl Look<'_> {
 
     fn doubt(&self) -> Option<String> {
         let (resource, name) = (self.resource, &self.resource.name);
-        if is_certainly_split(resource, self.facts.guard, self.facts.was_told) {
+        if is_certainly_split(resource, self.facts.guard, self.facts.was_told, self.facts.never_connected) {
             return Some(format!("{name}: split brain, not connected: ocf-san drbd report {name}"));
         }
         if let Some(why) = self.facts.guard.complaint(name) {

@@ -60,7 +60,7 @@ impl Helper {
         // The handler at work may be the one that is told of a split brain.
         self.wait_for_handlers(cx, cx.deadline.share(0.5)).map_err(|trouble| trouble.error)?;
         let Some(resource) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
-        let is_split = self.is_split_now(cx, &resource) && self.reconnect == Reconnect::NeverSplitBrain;
+        let is_split = self.is_split_now(cx, &resource, &record) && self.reconnect == Reconnect::NeverSplitBrain;
         let stays_alone = self.connects_late && !resource.is_primary();
         let command: Option<&[&str]> = match (is_split || stays_alone, drbd.is_84()) {
             (false, _) => Some(&["adjust"]),

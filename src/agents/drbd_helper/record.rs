@@ -11,6 +11,7 @@ use crate::ocf::state_file::{StateFile, file_name};
 /// The state of an instance. An older version may have written it: what is missing has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub struct Record {
     /// The volumes in use and their minors, as far as a start or a monitor has seen them whole.
     pub volumes: Vec<(u32, u32)>,
@@ -18,6 +19,8 @@ pub struct Record {
     pub is_started: bool,
     /// When that was, in clock ticks since boot.
     pub started: u64,
+    /// Whether a start has made it, and nothing has connected it since.
+    pub never_connected: bool,
     /// Whether the peer that was Primary last has been connected since, and told of its data; any peer where it has no name.
     pub was_connected: bool,
     /// Whether the peer was Primary when last seen.

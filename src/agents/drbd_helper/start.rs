@@ -53,6 +53,9 @@ impl Helper {
         let mut record = was.clone();
         if before.is_none() {
             record.forget_run();
+            record.never_connected = true;
+            // Before it is made, for a start that does not come to its end.
+            record.save(cx, name, &was);
         }
         let mut start = Start { helper: self, cx, name, drbd, drbdadm, nodes, record };
         match until(cx.deadline.share(0.8), || start.step()) {
@@ -123,9 +126,10 @@ impl Helper {
         }
         // The handler at work may be the one that is told of a split brain: what counts is what there is to see after it.
         self.wait_for_handlers(cx, deadline.share(0.5))?;
-        let now = seen(drbd, name, &Record::load(cx, name), cx)?;
+        let record = Record::load(cx, name);
+        let now = seen(drbd, name, &record, cx)?;
         let Some(resource) = now.as_ref().filter(|now| is_wanted(now)) else { return Ok(false) };
-        if self.is_split_now(cx, resource) && self.reconnect == Reconnect::NeverSplitBrain {
+        if self.is_split_now(cx, resource, &record) && self.reconnect == Reconnect::NeverSplitBrain {
             tracing::warn!(
                 "{name} stays unconnected, because there was a split brain or may have been: ocf-san drbd report {name}"
             );
@@ -142,12 +146,13 @@ impl Helper {
     }
 
     /// Whether a split brain is why the resource is not connected.
-    pub(super) fn is_split_now(&self, cx: &Context, resource: &Resource) -> bool {
+    pub(super) fn is_split_now(&self, cx: &Context, resource: &Resource, record: &Record) -> bool {
         let guard = match self.guarding {
             Guarding::Off => Guard::default(),
             _ => Guard::load_or_unreadable(cx.root, &resource.name),
         };
-        peering::is_any_cut(resource) && peering::is_split(resource, &guard, evidence::is_told(cx.root, resource))
+        let is_told = || evidence::is_told(cx.root, resource);
+        peering::is_any_cut(resource) && peering::is_split(resource, &guard, is_told(), record.never_connected)
     }
 }
 
@@ -165,8 +170,10 @@ impl Start<'_> {
         self.await_nodes()?;
         self.attach(&resource)?;
         let resource = self.now()?;
-        if !self.helper.connects_late {
-            self.helper.connect(self.cx, &self.drbd, &self.drbdadm, &resource, self.cx.deadline.share(0.5))?;
+        if !self.helper.connects_late
+            && self.helper.connect(self.cx, &self.drbd, &self.drbdadm, &resource, self.cx.deadline.share(0.5))?
+        {
+            self.record.never_connected = false;
         }
         self.await_peer()
     }

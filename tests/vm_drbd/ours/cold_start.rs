@@ -60,3 +60,32 @@ fn who_was_primary_last_comes_up_alone() {
     assert_eq!(world.score().as_deref(), Some("1000"));
     world.call("promote").run().is(0);
 }
+
+/// A site that is shut down in the evening: the stand-by first, which outdates it, then the one that serves. In the morning that one is
+/// promoted, whether or not the other is there.
+#[test]
+#[ignore = "vm: makes a DRBD resource"]
+fn the_last_one_to_go_comes_back_without_a_split_brain_though_the_other_one_was_outdated() {
+    for late in ["false", "true"] {
+        let world = World::down(1);
+        world.configure("", "fencing resource-only;");
+        let of = |action: &str| world.call(action).set("connect_only_after_promote", late);
+        world.admin(End::Far, "up");
+        of("start").run().is(0);
+        of("promote").run().is(0);
+        world.settles("Connected", "UpToDate/UpToDate");
+        world.admin(End::Far, "down");
+        world.settles("WFConnection", "UpToDate/Outdated");
+        of("demote").run().is(0);
+        of("stop").run().is(0);
+
+        of("start").run().is(0);
+        world.settles(if late == "true" { "StandAlone" } else { "WFConnection" }, "UpToDate/Outdated");
+        of("monitor").run().is(0);
+        assert_eq!(world.score().as_deref(), Some("10000"), "{late}");
+        of("promote").run().is(0);
+        assert_eq!((world.role().as_str(), world.sees(End::Near).unwrap().cs.as_str()), ("Primary", "WFConnection"));
+        world.admin(End::Far, "up");
+        world.settles("Connected", "UpToDate/UpToDate");
+    }
+}
