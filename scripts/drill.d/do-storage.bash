@@ -37,7 +37,7 @@ do_hung_read() {
     on "$other" pcs resource op add p_lvm monitor interval=20s timeout=20s OCF_CHECK_LEVEL=10 && wait_for 60 are_read && suspend_below "$active"
 }
 are_read() { on "$other" 'cibadmin --query --scope status | grep p_lvm_monitor_20000 | grep -q "rc-code=\"0\""'; }
-undo_hung_read() { back_from_boot "$victim" && on "$other" pcs resource op remove p_lvm p_lvm-monitor-interval-20s; }
+undo_hung_read() { back_from_boot "$victim" && on "$other" pcs resource op delete p_lvm-monitor-interval-20s; }
 check_hung_read() { check_hung_disk; }
 
 do_root_hung() { lab stall "$victim" root; }

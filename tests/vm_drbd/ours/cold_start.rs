@@ -71,9 +71,9 @@ fn the_last_one_to_go_comes_back_without_a_split_brain_though_the_other_one_was_
         world.configure("", "fencing resource-only;");
         let of = |action: &str| world.call(action).set("connect_only_after_promote", late);
         world.admin(End::Far, "up");
-        of("start").run().is(0);
-        of("promote").run().is(0);
+        world.start();
         world.settles("Connected", "UpToDate/UpToDate");
+        world.call("promote").run().is(0);
         world.admin(End::Far, "down");
         world.settles("WFConnection", "UpToDate/Outdated");
         of("demote").run().is(0);
