@@ -55,6 +55,8 @@ pub struct Record {
     pub action: String,
     /// Whether that has failed, a missing answer included.
     pub has_failed: bool,
+    /// Whether Pacemaker has called for it.
+    pub is_by_pacemaker: bool,
     /// What it was doing, or why it has failed, if that is known.
     pub note: String,
 }
@@ -70,7 +72,8 @@ impl Record {
     fn to_text(&self) -> String {
         let note = self.note.replace('\n', " ");
         let failed = if self.has_failed { " failed" } else { "" };
-        format!("{} {} {} {}{failed}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
+        let by = if self.is_by_pacemaker { " by-pacemaker" } else { "" };
+        format!("{} {} {} {}{failed}{by}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
     }
 
     fn from_text(kind: Kind, text: &str) -> Option<Self> {
@@ -79,14 +82,12 @@ impl Record {
         let worker = Identity { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? };
         let supervisor = words.next()?.parse().ok()?;
         let action = words.next()?.to_owned();
-        Some(Self {
-            kind,
-            worker,
-            supervisor,
-            action,
-            has_failed: words.next() == Some("failed"),
-            note: note.trim_end().to_owned(),
-        })
+        let (mut has_failed, mut is_by_pacemaker) = (false, false);
+        for word in words {
+            has_failed |= word == "failed";
+            is_by_pacemaker |= word == "by-pacemaker";
+        }
+        Some(Self { kind, worker, supervisor, action, has_failed, is_by_pacemaker, note: note.trim_end().to_owned() })
     }
 }
 
@@ -183,6 +184,9 @@ mod tests {
         let record = record_of(Identity { pid: 12, start: 34 }, 56);
         files.write(&record).unwrap();
         assert_eq!(files.record(Kind::Change), Some(record.clone()));
+        let failed = Record { has_failed: true, is_by_pacemaker: true, ..record.clone() };
+        files.write(&failed).unwrap();
+        assert_eq!(files.record(Kind::Change), Some(failed));
         assert_eq!(record.describe(), "an earlier stop (pid 12) is stuck in the kernel: disable iqn.x");
         files.forget(Kind::Change);
         assert_eq!(files.record(Kind::Change), None);

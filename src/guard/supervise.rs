@@ -91,7 +91,7 @@ impl Call<'_> {
         let because = |code| Answer { code, reason: Some(record.describe()), stuck: false };
         match record.has_failed {
             true if self.env.level() > Level::Cheap => because(bad),
-            true if self.env.is_by_pacemaker() => Answer { code: good, ..Answer::SUCCESS },
+            true if record.is_by_pacemaker && self.env.is_by_pacemaker() => Answer { code: good, ..Answer::SUCCESS },
             _ => because(doubtful),
         }
     }
@@ -141,11 +141,11 @@ impl Call<'_> {
             watched.kill();
         }
         let has_ended = watched.ends_by(self.budget.end.within(if is_stuck { DEATH } else { SETTLE }));
-        if !has_ended {
-            self.leave_behind(&watched, env, answer.as_ref());
-        }
         if answer.is_none() {
             answer = watched.take_frames();
+        }
+        if !has_ended {
+            self.leave_behind(&watched, env, answer.as_ref());
         }
         match answer {
             Some(answer) if !(answer.stuck && self.preparation.is_some()) => answer,
@@ -235,7 +235,15 @@ impl Call<'_> {
         let has_failed = answer.is_none_or(|answer| !is_good(answer));
         let note = answer.filter(|_| has_failed).and_then(|answer| answer.reason.clone()).unwrap_or_else(|| watched.note.clone());
         let (supervisor, action) = (nix::unistd::getpid().as_raw(), self.action.to_owned());
-        let _ = self.files.write(&Record { kind, worker, supervisor, action, has_failed, note });
+        let _ = self.files.write(&Record {
+            kind,
+            worker,
+            supervisor,
+            action,
+            has_failed,
+            is_by_pacemaker: env.is_by_pacemaker(),
+            note,
+        });
     }
 }
 

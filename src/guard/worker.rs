@@ -126,7 +126,15 @@ impl Task<'_> {
     fn record(&self) -> Result<(), OcfError> {
         let worker = Identity::of_self().map_err(|e| OcfError::new(Code::Generic, e))?;
         let (supervisor, action) = (getppid().as_raw(), self.action.to_owned());
-        self.files.write(&Record { kind: Kind::Change, worker, supervisor, action, has_failed: false, note: String::new() })?;
+        self.files.write(&Record {
+            kind: Kind::Change,
+            worker,
+            supervisor,
+            action,
+            has_failed: false,
+            is_by_pacemaker: false,
+            note: String::new(),
+        })?;
         Ok(())
     }
 }

@@ -132,7 +132,8 @@ pub fn a_deep_monitor_left_behind_goes_on_failing_and_leaves_only_the_cheap_one(
     for _ in 0..3 {
         assert_eq!(monitor(&bench, deed, &[DEEP]), (Code::Generic, expected.clone()));
     }
-    assert_eq!(monitor(&bench, deed, &[]), (Code::Degraded, expected), "a person is told");
+    assert_eq!(monitor(&bench, deed, &[]), (Code::Degraded, expected.clone()), "a person is told");
+    assert_eq!(monitor(&bench, deed, &[BY_PACEMAKER]), (Code::Degraded, expected), "it has not heard of the failure");
     assert_eq!(bench.call("stop", "nothing", 20_000), SUCCESS, "a stop is not kept from trying");
     release(&tracer);
     // What the deep one answers now does not matter: it runs.
