@@ -173,6 +173,7 @@ mod tests {
             supervisor,
             action: "stop".to_owned(),
             has_failed: false,
+            is_by_pacemaker: false,
             note: "disable iqn.x".to_owned(),
         }
     }
