@@ -70,7 +70,7 @@ fn a_read_that_fails_is_told_by_level_10() {
 fn a_reader_that_hangs_is_not_doubled() {
     let world = running(1, &["one"]);
     world.hang(0);
-    let level_10 = world.call("monitor").level(10).set("read_timeout", "2").seconds(20);
+    let level_10 = world.call("monitor").level(10).set("read_timeout", "2").set("crm_feature_set", "3.16.1").seconds(20);
     level_10.run().is(1).says(&["one"]);
     // A process whose first thread has ended is hard to count, and each reader has the volume open once.
     let readers = || sh(&format!("dmsetup info -c --noheadings -o open {}", world.dm("one"))).ok();
