@@ -151,8 +151,7 @@ impl Helper {
             Guarding::Off => Guard::default(),
             _ => Guard::load_or_unreadable(cx.root, &resource.name),
         };
-        let is_told = || evidence::is_told(cx.root, resource);
-        peering::is_any_cut(resource) && peering::is_split(resource, &guard, is_told(), record.never_connected)
+        peering::is_split(resource, &guard, evidence::is_told(cx.root, resource), record.never_connected)
     }
 }
 
