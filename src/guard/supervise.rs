@@ -91,7 +91,14 @@ impl Call<'_> {
         let because = |code| Answer { code, reason: Some(record.describe()), stuck: false };
         match record.has_failed {
             true if self.env.level() > Level::Cheap => because(bad),
-            true if record.is_by_pacemaker && self.env.is_by_pacemaker() => Answer { code: good, ..Answer::SUCCESS },
+            true if record.is_by_pacemaker && self.env.is_by_pacemaker() => {
+                if let Some(doubt) = cheap.reason {
+                    tracing::warn!("not told to Pacemaker, which is to recover from another failure: {doubt}");
+                }
+                Answer { code: good, ..Answer::SUCCESS }
+            }
+            // What is wrong now is more than that something hung a while ago.
+            false if cheap.code == doubtful => cheap,
             _ => because(doubtful),
         }
     }

@@ -162,6 +162,8 @@ pub fn a_deep_monitor_that_doubted_and_hangs_leaves_a_doubt() {
     for more in [&[BY_PACEMAKER][..], &[DEEP, BY_PACEMAKER], &[]] {
         assert_eq!(monitor(&bench, deed, more), (Code::Degraded, expected.clone()));
     }
+    let own = (Code::Degraded, "completes no I/O".to_owned());
+    assert_eq!(monitor(&bench, "fail when deep and stay", &[BY_PACEMAKER]), own, "what is wrong now counts for more");
     release(&tracer);
 }
 

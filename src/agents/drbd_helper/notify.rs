@@ -30,8 +30,7 @@ impl Helper {
             operation == "start" && peering::lacks_peer(&resource) && (!self.connects_late || resource.is_primary());
         let mut connected = Ok(false);
         if may_connect && !health::is_bare(&resource) {
-            let drbdadm = self.drbdadm(cx)?;
-            connected = self.connect(cx, &drbd, &drbdadm, &resource, cx.deadline.share(0.6)).map_err(|trouble| trouble.error);
+            connected = self.connect(cx, &drbd, &resource, &mut record, cx.deadline.share(0.6)).map_err(|trouble| trouble.error);
         }
         if kind == "post" {
             let now = if matches!(connected, Ok(true)) { seen(&drbd, name, &record, cx)? } else { Some(resource) };
@@ -43,8 +42,8 @@ impl Helper {
                 let writing = if operation == "start" { Writing::Again } else { Writing::IfAnother };
                 self.assess(cx, &now, &mut record, writing);
             }
-            record.save(cx, name, &was);
         }
+        record.save(cx, name, &was);
         connected.map(drop)
     }
 
@@ -72,6 +71,7 @@ impl Helper {
             let drbdadm = self.drbdadm(cx)?;
             (cx.progress)(&format!("drbdadm adjust {name}"));
             drbdadm.run(command, name, cx.deadline).map_err(|e| self.trouble("adjust", &e).error)?;
+            record.never_connected &= command.contains(&"--skip-net");
         } else {
             tracing::warn!("{name} stays unconnected, so its configuration is not taken over");
         }

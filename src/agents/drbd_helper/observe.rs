@@ -80,7 +80,7 @@ impl Helper {
         if record.volumes.is_empty() || (is_whole && now.len() >= record.volumes.len()) {
             record.volumes = now;
         }
-        record.never_connected &= peering::stands_alone(resource);
+        record.never_connected &= peering::all_stand_alone(resource);
         record.frozen_since = if resource.suspended.is_any() { record.frozen_since.or(Some(record::now())) } else { None };
         if !peering::is_connected(resource) || self.guarding == Guarding::Off {
             return;

@@ -39,8 +39,17 @@ pub fn has_met(resource: &Resource, connection: &Connection) -> bool {
 /// Whether nothing connects it before somebody says so.
 #[must_use]
 pub fn stands_alone(resource: &Resource) -> bool {
-    let alone = |connection: &Connection| connection.state == Some(ConnectionState::StandAlone);
-    !resource.devices.is_empty() && (resource.connections.is_empty() || resource.connections.iter().any(alone))
+    !resource.devices.is_empty() && (resource.connections.is_empty() || resource.connections.iter().any(is_alone))
+}
+
+/// Whether nothing connects it to any peer before somebody says so.
+#[must_use]
+pub fn all_stand_alone(resource: &Resource) -> bool {
+    resource.connections.iter().all(is_alone)
+}
+
+fn is_alone(connection: &Connection) -> bool {
+    connection.state == Some(ConnectionState::StandAlone)
 }
 
 /// Whether a split brain may be why it is not connected: a guard that can not be read may have been one for that.
@@ -61,7 +70,6 @@ pub fn is_certainly_split(resource: &Resource, guard: &Guard, was_told: bool, ne
 /// Whether it stands alone although the peer was outdated.
 #[must_use]
 pub fn stands_alone_with_outdated_peer(resource: &Resource) -> bool {
-    let is_alone = |connection: &Connection| connection.state == Some(ConnectionState::StandAlone);
     resource.peer_devices().any(|(connection, peer)| is_alone(connection) && peer.disk == Some(DiskState::Outdated))
 }
 

@@ -44,7 +44,7 @@ impl Helper {
         let now = seen(&drbd, name, &record, cx)?.ok_or_else(|| not_there(name))?;
         self.note_primary(cx, &now, "promoted");
         record.peer_was_primary = None;
-        self.connect_late(cx, &drbd, &now);
+        self.connect_late(cx, &drbd, &now, &mut record);
         let now = seen(&drbd, name, &record, cx)?.unwrap_or(now);
         // What may be lost a monitor writes soon: here the group waits.
         self.assess(cx, &now, &mut record, Writing::IfAnother);
@@ -86,10 +86,9 @@ impl Helper {
     }
 
     /// What a start was told to leave unconnected.
-    fn connect_late(&self, cx: &Context, drbd: &Drbd, now: &Resource) {
+    fn connect_late(&self, cx: &Context, drbd: &Drbd, now: &Resource, record: &mut Record) {
         if self.connects_late && peering::stands_alone(now) {
-            let drbdadm = self.drbdadm(cx).map_err(Trouble::from);
-            if let Err(e) = drbdadm.and_then(|drbdadm| self.connect(cx, drbd, &drbdadm, now, cx.deadline.share(0.5))) {
+            if let Err(e) = self.connect(cx, drbd, now, record, cx.deadline.share(0.5)) {
                 tracing::warn!("{}", e.error);
             }
         }

@@ -57,17 +57,19 @@ impl Helper {
             // Before it is made, for a start that does not come to its end.
             record.save(cx, name, &was);
         }
+        let saved = record.clone();
         let mut start = Start { helper: self, cx, name, drbd, drbdadm, nodes, record };
         match until(cx.deadline.share(0.8), || start.step()) {
             Ok(resource) => {
                 start.conclude(&resource);
-                start.record.save(cx, name, &was);
+                start.record.save(cx, name, &saved);
                 Ok(())
             }
             Err(e) => {
                 if before.is_none() {
                     start.undo();
                 }
+                start.record.save(cx, name, &saved);
                 Err(e)
             }
         }
@@ -110,13 +112,13 @@ impl Helper {
         Ok(())
     }
 
-    /// Connects what stands alone, unless a split brain is why. Whether there was anything to do.
+    /// Connects what stands alone, unless a split brain is why; the record then knows. Whether there was anything to do.
     pub(super) fn connect(
         &self,
         cx: &Context,
         drbd: &Drbd,
-        drbdadm: &Drbdadm,
         resource: &Resource,
+        record: &mut Record,
         deadline: Deadline,
     ) -> Result<bool, Trouble> {
         let name = &resource.name;
@@ -126,10 +128,9 @@ impl Helper {
         }
         // The handler at work may be the one that is told of a split brain: what counts is what there is to see after it.
         self.wait_for_handlers(cx, deadline.share(0.5))?;
-        let record = Record::load(cx, name);
-        let now = seen(drbd, name, &record, cx)?;
+        let now = seen(drbd, name, record, cx)?;
         let Some(resource) = now.as_ref().filter(|now| is_wanted(now)) else { return Ok(false) };
-        if self.is_split_now(cx, resource, &record) && self.reconnect == Reconnect::NeverSplitBrain {
+        if self.is_split_now(cx, resource, record) && self.reconnect == Reconnect::NeverSplitBrain {
             tracing::warn!(
                 "{name} stays unconnected, because there was a split brain or may have been: ocf-san drbd report {name}"
             );
@@ -137,12 +138,14 @@ impl Helper {
         }
         let command: &[&str] = if drbd.is_84() { &["connect"] } else { &["adjust"] };
         (cx.progress)(&format!("drbdadm {} {name}", command.join(" ")));
-        match drbdadm.run(command, name, deadline) {
-            Ok(_) => Ok(true),
+        match self.drbdadm(cx)?.run(command, name, deadline) {
+            Ok(_) => {}
             // Somebody was faster.
-            Err(e) if e.refusal().is_some_and(|refusal| refusal.kernel == Some(125)) => Ok(true),
-            Err(e) => Err(self.trouble(&command.join(" "), &e)),
+            Err(e) if e.refusal().is_some_and(|refusal| refusal.kernel == Some(125)) => {}
+            Err(e) => return Err(self.trouble(&command.join(" "), &e)),
         }
+        record.never_connected = false;
+        Ok(true)
     }
 
     /// Whether a split brain is why the resource is not connected.
@@ -169,10 +172,8 @@ impl Start<'_> {
         self.await_nodes()?;
         self.attach(&resource)?;
         let resource = self.now()?;
-        if !self.helper.connects_late
-            && self.helper.connect(self.cx, &self.drbd, &self.drbdadm, &resource, self.cx.deadline.share(0.5))?
-        {
-            self.record.never_connected = false;
+        if !self.helper.connects_late {
+            self.helper.connect(self.cx, &self.drbd, &resource, &mut self.record, self.cx.deadline.share(0.5))?;
         }
         self.await_peer()
     }
