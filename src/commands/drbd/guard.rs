@@ -1,16 +1,22 @@
 //! `ocf-san drbd guard`: why this side is not promoted, and how somebody says that it may be.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::volumes::{need_root, resource_arg, resource_of};
+use super::volumes::{know, need_root, resource_arg, resource_of};
 use crate::agents::drbd_helper::evidence;
 use crate::agents::drbd_helper::guard::{Guard, Reason};
 use crate::agents::drbd_helper::last_primary::LastPrimary;
 use crate::commands::put;
+use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
+use crate::kernel::drbd::model::{DiskState, Resource};
+
+/// How long the kernel gets to say how the resource is.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What somebody who clears a reason should have looked at.
 fn advice(reason: Reason) -> &'static str {
@@ -73,12 +79,30 @@ pub fn run(root: &Root, matches: &ArgMatches) -> Result<u8> {
         Some(("clear", sub)) => {
             need_root(root)?;
             let only = sub.get_one::<Reason>("reason").copied();
-            put(&clear(root, resource_of(sub)?, only, sub.get_flag("i-checked"))?)?;
+            let (resource, is_checked) = (resource_of(sub)?, sub.get_flag("i-checked"));
+            put(&clear(root, resource, only, is_checked)?)?;
+            if is_checked {
+                let state = know(root, resource, Deadline::after(LOOK)).ok().and_then(|known| known.kernel);
+                put(&state.as_ref().and_then(what_else).unwrap_or_default())?;
+            }
             Ok(0)
         }
         Some((_, sub)) => show(root, resource_of(sub)?),
         None => show(root, resource_of(matches)?),
     }
+}
+
+/// What keeps it from a promotion beside a guard: that a disk is only Consistent, which has no score unless somebody gives it one. fence-peer
+/// makes no such disk the newest.
+fn what_else(state: &Resource) -> Option<String> {
+    let is_unsure = state.devices.iter().any(|device| device.disk == Some(DiskState::Consistent));
+    let name = &state.name;
+    (is_unsure && !state.is_primary()).then(|| {
+        format!(
+            "{name}: the disk is Consistent, whether it is the newest only the other side can say; if that is lost for good: \
+             drbdadm primary --force {name}, then drbdadm secondary {name}\n"
+        )
+    })
 }
 
 fn show(root: &Root, resource: &str) -> Result<u8> {
@@ -164,7 +188,7 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
 mod tests {
     use super::*;
     use crate::agents::drbd_helper::guard::{Entry, records_of};
-    use crate::kernel::drbd::model::{Device, Resource};
+    use crate::kernel::drbd::model::{Device, Role};
 
     fn guarded(reasons: &[Reason]) -> (tempfile::TempDir, Root) {
         let keep = tempfile::tempdir().unwrap();
@@ -239,6 +263,17 @@ mod tests {
         root.dir("/dev").set("kmsg", &line(12)).unwrap();
         clear(&root, "r0", None, true).unwrap();
         assert!(evidence::is_told(&root, &alone), "nobody has looked at that");
+    }
+
+    #[test]
+    fn a_disk_that_may_not_be_the_newest_needs_more_than_no_guard() {
+        let of = |disk, role| {
+            let device = Device { disk: Some(disk), ..Device::default() };
+            what_else(&Resource { name: "r0".into(), role: Some(role), devices: vec![device], ..Resource::default() })
+        };
+        assert!(of(DiskState::Consistent, Role::Secondary).unwrap().ends_with("--force r0, then drbdadm secondary r0\n"));
+        assert_eq!(of(DiskState::UpToDate, Role::Secondary), None);
+        assert_eq!(of(DiskState::Consistent, Role::Primary), None);
     }
 
     #[test]
