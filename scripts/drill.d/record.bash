@@ -21,6 +21,16 @@ keep_cluster_record() { # during|after
     done
 }
 
+# What both nodes wrote down since the mark, of a case that has to be understood.
+keep_logs() {
+    local node
+    for node in node1 node2; do
+        limit=90 on "$node" "tail -n +$(($(cat "$case_dir/log-from-$node" 2>/dev/null || echo 0) + 1)) /var/log/pacemaker/pacemaker.log | tail -n 20000" \
+            >"$case_dir/pacemaker-$node" 2>&1
+        on "$node" journalctl --dmesg --output=short-precise --since "@${began_at%.*}" >"$case_dir/kernel-$node" 2>&1
+    done
+}
+
 # Starts of the virtual IP that succeeded since the mark, on both nodes: NODE, one a line.
 starts() {
     local node
