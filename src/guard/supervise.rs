@@ -88,17 +88,17 @@ impl Call<'_> {
             }
             _ => return cheap,
         };
+        // What is wrong now is more than that something hung a while ago.
+        if !record.has_failed && cheap.code == doubtful {
+            return cheap;
+        }
+        if let Some(doubt) = cheap.reason {
+            tracing::warn!("beside {}: {doubt}", record.describe());
+        }
         let because = |code| Answer { code, reason: Some(record.describe()), stuck: false };
         match record.has_failed {
             true if self.env.level() > Level::Cheap => because(bad),
-            true if record.is_by_pacemaker && self.env.is_by_pacemaker() => {
-                if let Some(doubt) = cheap.reason {
-                    tracing::warn!("not told to Pacemaker, which is to recover from another failure: {doubt}");
-                }
-                Answer { code: good, ..Answer::SUCCESS }
-            }
-            // What is wrong now is more than that something hung a while ago.
-            false if cheap.code == doubtful => cheap,
+            true if record.is_by_pacemaker && self.env.is_by_pacemaker() => Answer { code: good, ..Answer::SUCCESS },
             _ => because(doubtful),
         }
     }

@@ -33,6 +33,8 @@ impl Helper {
             connected = self.connect(cx, &drbd, &resource, &mut record, cx.deadline.share(0.6)).map_err(|trouble| trouble.error);
         }
         if kind == "post" {
+            // For a look that fails.
+            record.save(cx, name, &was);
             let now = if matches!(connected, Ok(true)) { seen(&drbd, name, &record, cx)? } else { Some(resource) };
             if let Some(now) = now {
                 if peering::lacks_peer(&now) && !now.is_primary() {
@@ -72,6 +74,7 @@ impl Helper {
             (cx.progress)(&format!("drbdadm adjust {name}"));
             drbdadm.run(command, name, cx.deadline).map_err(|e| self.trouble("adjust", &e).error)?;
             record.never_connected &= command.contains(&"--skip-net");
+            record.save(cx, name, &was);
         } else {
             tracing::warn!("{name} stays unconnected, so its configuration is not taken over");
         }

@@ -45,6 +45,7 @@ impl Helper {
         self.note_primary(cx, &now, "promoted");
         record.peer_was_primary = None;
         self.connect_late(cx, &drbd, &now, &mut record);
+        record.save(cx, name, &was); // for a look that fails
         let now = seen(&drbd, name, &record, cx)?.unwrap_or(now);
         // What may be lost a monitor writes soon: here the group waits.
         self.assess(cx, &now, &mut record, Writing::IfAnother);

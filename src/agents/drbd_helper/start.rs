@@ -59,20 +59,14 @@ impl Helper {
         }
         let saved = record.clone();
         let mut start = Start { helper: self, cx, name, drbd, drbdadm, nodes, record };
-        match until(cx.deadline.share(0.8), || start.step()) {
-            Ok(resource) => {
-                start.conclude(&resource);
-                start.record.save(cx, name, &saved);
-                Ok(())
-            }
-            Err(e) => {
-                if before.is_none() {
-                    start.undo();
-                }
-                start.record.save(cx, name, &saved);
-                Err(e)
-            }
+        let done = until(cx.deadline.share(0.8), || start.step());
+        match &done {
+            Ok(resource) => start.conclude(resource),
+            Err(_) if before.is_none() => start.undo(),
+            Err(_) => {}
         }
+        start.record.save(cx, name, &saved);
+        done.map(drop)
     }
 
     /// The module, loaded if need be, of a version that will do.

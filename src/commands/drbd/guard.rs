@@ -13,7 +13,7 @@ use crate::agents::drbd_helper::last_primary::LastPrimary;
 use crate::commands::put;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
-use crate::kernel::drbd::model::{DiskState, Resource};
+use crate::kernel::drbd::model::{ConnectionState, DiskState, Resource};
 
 /// How long the kernel gets to say how the resource is.
 const LOOK: Duration = Duration::from_secs(10);
@@ -80,8 +80,9 @@ pub fn run(root: &Root, matches: &ArgMatches) -> Result<u8> {
             need_root(root)?;
             let only = sub.get_one::<Reason>("reason").copied();
             let (resource, is_checked) = (resource_of(sub)?, sub.get_flag("i-checked"));
+            let had_older_data = Guard::load(root, resource).is_ok_and(|guard| guard.has(Reason::OlderData));
             put(&clear(root, resource, only, is_checked)?)?;
-            if is_checked {
+            if had_older_data && only.is_none_or(|only| only == Reason::OlderData) {
                 let state = know(root, resource, Deadline::after(LOOK)).ok().and_then(|known| known.kernel);
                 put(&state.as_ref().and_then(what_else).unwrap_or_default())?;
             }
@@ -92,15 +93,18 @@ pub fn run(root: &Root, matches: &ArgMatches) -> Result<u8> {
     }
 }
 
-/// What keeps it from a promotion beside a guard: that a disk is only Consistent, which has no score unless somebody gives it one. fence-peer
-/// makes no such disk the newest.
+/// What keeps it from a promotion beside older data that somebody means to use: that a disk is Consistent or Outdated, which DRBD does not
+/// promote without the other side. What a resync left by half (Inconsistent) nobody is to be led to force.
 fn what_else(state: &Resource) -> Option<String> {
-    let is_unsure = state.devices.iter().any(|device| device.disk == Some(DiskState::Consistent));
+    use DiskState::{Consistent, Outdated, UpToDate};
+    let is_whole = state.devices.iter().all(|device| matches!(device.disk, Some(Outdated | Consistent | UpToDate)));
+    let unsure = state.devices.iter().find_map(|device| device.disk.filter(|disk| *disk != UpToDate))?;
+    let is_met = state.connections.iter().any(|connection| connection.state == Some(ConnectionState::Connected));
     let name = &state.name;
-    (is_unsure && !state.is_primary()).then(|| {
+    (is_whole && !state.is_primary() && !is_met).then(|| {
         format!(
-            "{name}: the disk is Consistent, whether it is the newest only the other side can say; if that is lost for good: \
-             drbdadm primary --force {name}, then drbdadm secondary {name}\n"
+            "{name}: the disk is {unsure}, whether it is the newest only the other side can say; if that is lost for good, and \
+             certainly off: drbdadm primary --force {name}, then drbdadm secondary {name}\n"
         )
     })
 }
@@ -188,7 +192,7 @@ fn clear(root: &Root, resource: &str, only: Option<Reason>, is_checked: bool) ->
 mod tests {
     use super::*;
     use crate::agents::drbd_helper::guard::{Entry, records_of};
-    use crate::kernel::drbd::model::{Device, Role};
+    use crate::kernel::drbd::model::{Connection, Device, Role};
 
     fn guarded(reasons: &[Reason]) -> (tempfile::TempDir, Root) {
         let keep = tempfile::tempdir().unwrap();
@@ -267,13 +271,22 @@ mod tests {
 
     #[test]
     fn a_disk_that_may_not_be_the_newest_needs_more_than_no_guard() {
-        let of = |disk, role| {
-            let device = Device { disk: Some(disk), ..Device::default() };
-            what_else(&Resource { name: "r0".into(), role: Some(role), devices: vec![device], ..Resource::default() })
+        use DiskState::{Consistent, Inconsistent, Outdated, UpToDate};
+        let of = |disks: &[DiskState], role, connection| {
+            let devices = disks.iter().map(|disk| Device { disk: Some(*disk), ..Device::default() }).collect();
+            let connections = vec![Connection { state: Some(connection), ..Connection::default() }];
+            what_else(&Resource { name: "r0".into(), role: Some(role), devices, connections, ..Resource::default() })
         };
-        assert!(of(DiskState::Consistent, Role::Secondary).unwrap().ends_with("--force r0, then drbdadm secondary r0\n"));
-        assert_eq!(of(DiskState::UpToDate, Role::Secondary), None);
-        assert_eq!(of(DiskState::Consistent, Role::Primary), None);
+        let (alone, second) = (ConnectionState::Connecting, Role::Secondary);
+        for disks in [&[Consistent][..], &[Outdated], &[UpToDate, Consistent]] {
+            let said = of(disks, second, alone).unwrap();
+            assert!(said.ends_with("--force r0, then drbdadm secondary r0\n"), "{said}");
+        }
+        for disks in [&[UpToDate][..], &[Inconsistent], &[Consistent, Inconsistent]] {
+            assert_eq!(of(disks, second, alone), None, "{disks:?}");
+        }
+        assert_eq!(of(&[Consistent], Role::Primary, alone), None);
+        assert_eq!(of(&[Outdated], second, ConnectionState::Connected), None);
     }
 
     #[test]
