@@ -63,6 +63,8 @@ join_halves() { # NAME
         ! starts | grep -qx "$first_other" || { active=$first_other other=$first_active; }
     fi
     loser=$other
+    # Where it has failed too often Pacemaker has stopped it for good.
+    is_up "$loser" || { clean_up && wait_for 60 is_up "$loser"; } || return 1
     on "$loser" drbdadm secondary r0
     # As docs/drbd-split-brain.md has it: the victim waits for the other one. Its disk is no logical volume that had snapshots.
     together "limit=250 on $loser ocf-san drbd recover r0 --victim $loser --yes --no-snapshot --timeout 240" \
@@ -72,6 +74,7 @@ join_halves() { # NAME
 # For longer than a start takes, which begins with that.
 is_apart() { stands_alone && sleep 12 && stands_alone; }
 stands_alone() { on node1 grep -q 'cs:StandAlone' /proc/drbd || on node2 grep -q 'cs:StandAlone' /proc/drbd; }
+is_up() { says_on "$1" ' 0: cs:([^U]|Unconnected)' cat /proc/drbd; } # NODE
 comes_together() { ! stands_alone && on "$active" grep -Eq 'cs:(Connected|Sync|PausedSync)' /proc/drbd; }
 
 # Those of a move; DRBD-helper's own goes by itself when the peer is up to date again, which is looked at.
