@@ -34,10 +34,11 @@ undo_vg_full() { on "$first_other" 'lvremove -q -f vg1/lv-fill'; }
 # The volumes are read, as the examples have it, but more often.
 do_hung_read() {
     console_before=$(lab console "$active" | wc -c)
-    on "$other" pcs resource op add p_lvm monitor interval=20s timeout=20s OCF_CHECK_LEVEL=10 && wait_for 60 are_read && suspend_below "$active"
+    limit=240 on "$other" pcs resource op add p_lvm monitor interval=20s timeout=20s OCF_CHECK_LEVEL=10 && wait_for 60 are_read && suspend_below "$active"
 }
 are_read() { on "$other" 'cibadmin --query --scope status | grep p_lvm_monitor_20000 | grep -q "rc-code=\"0\""'; }
-undo_hung_read() { back_from_boot "$victim" && on "$other" pcs resource op delete p_lvm-monitor-interval-20s; }
+# Not by pcs, which takes an emulated processor minutes at times.
+undo_hung_read() { back_from_boot "$victim" && on "$other" cibadmin --delete --xml-text '<op id="p_lvm-monitor-interval-20s"/>'; }
 check_hung_read() { check_hung_disk; }
 
 do_root_hung() { lab stall "$victim" root; }
