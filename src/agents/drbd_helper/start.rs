@@ -106,7 +106,7 @@ impl Helper {
         Ok(())
     }
 
-    /// Connects what stands alone, unless a split brain is why; the record then knows. Whether there was anything to do.
+    /// Connects what stands alone, unless a split brain is why. Whether it did; then the record no longer says `never_connected`.
     pub(super) fn connect(
         &self,
         cx: &Context,
