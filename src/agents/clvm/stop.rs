@@ -13,6 +13,7 @@ use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::dm::{DeviceMapper, Removal, Which};
+use crate::kernel::drbd;
 use crate::kernel::error::KernelError;
 use crate::kernel::holders::holders;
 use crate::kernel::lvm::command::Lvm;
@@ -50,6 +51,7 @@ impl Clvm {
                 Ok((all.clone(), look::in_scope(&dm, all, &scope, record.as_ref())?))
             };
             let (all, own) = look()?;
+            let below = leaves(cx.root, &dm, &own).unwrap_or_default();
             vg = record.as_ref().and_then(|record| facts::name_now(&all, record)).unwrap_or(vg);
             let mode = record.as_ref().map_or(self.mode.clone().ok(), |record| Some(record.mode()));
             if !own.is_empty() {
@@ -64,8 +66,9 @@ impl Clvm {
             let is_free = !all.iter().any(Device::is_volume);
             let has_to_give = match mode {
                 Some(Mode::Lvmlockd) => true,
-                Some(Mode::Tagging) => is_free,
-                Some(Mode::SystemId) => is_free && self.releases,
+                // A program that hangs would hold the disk for good, and nothing is written there as long as it does.
+                Some(Mode::Tagging) => is_free && !hangs(cx, &below),
+                Some(Mode::SystemId) => is_free && self.releases && !hangs(cx, &below),
                 Some(Mode::Local) | None => false,
             };
             let seen = if has_to_give { self.facts(cx, &vg, record.as_ref(), false).ok().flatten() } else { None };
@@ -240,11 +243,25 @@ fn still_there(
     if has_hung { OcfError::stuck(reason) } else { OcfError::new(Code::Generic, reason) }
 }
 
-/// Whether a disk below would make LVM hang: a device-mapper device that is suspended, or one whose I/O under way does not come back.
+/// Whether a disk below the devices `own` would make LVM hang.
 fn hangs_below(cx: &Context, dm: &DeviceMapper, own: &[Device]) -> bool {
-    let leaves = leaves(cx.root, dm, own).unwrap_or_default();
+    hangs(cx, &leaves(cx.root, dm, own).unwrap_or_default())
+}
+
+/// Whether one of the disks `leaves` would make LVM hang: a device-mapper device that is suspended, DRBD whose I/O stands still, or a disk
+/// whose I/O under way does not come back.
+fn hangs(cx: &Context, leaves: &[BlockDevice]) -> bool {
     if leaves.iter().any(|leaf| leaf.is_suspended().unwrap_or(false)) {
         tracing::warn!("a disk below is suspended: not asking LVM");
+        return true;
+    }
+    let until = cx.deadline.share(0.2).within(SILENCE);
+    let frozen = |leaf: &BlockDevice| {
+        let is = leaf.major() == drbd::MAJOR && drbd::is_frozen(cx.root, leaf.minor(), until).unwrap_or(false);
+        is.then(|| leaf.minor())
+    };
+    if let Some(minor) = leaves.iter().find_map(frozen) {
+        tracing::warn!("the I/O of drbd{minor} stands still: not asking LVM");
         return true;
     }
     let busy: Vec<_> =
@@ -252,7 +269,6 @@ fn hangs_below(cx: &Context, dm: &DeviceMapper, own: &[Device]) -> bool {
     if busy.is_empty() {
         return false;
     }
-    let until = cx.deadline.share(0.2).within(SILENCE);
     let is_silent = |(leaf, before): &&(&BlockDevice, crate::kernel::block::Stat)| {
         leaf.stat().is_ok_and(|now| now.in_flight > 0 && now.completed() == before.completed())
     };

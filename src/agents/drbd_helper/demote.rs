@@ -6,14 +6,12 @@ use super::attribute::Writing;
 use super::record::Record;
 use super::trouble::{Trouble, drbdsetup, until};
 use super::{Helper, seen};
-use crate::kernel::drbd::Drbd;
 use crate::kernel::drbd::model::Resource;
+use crate::kernel::drbd::{Drbd, MAJOR};
 use crate::kernel::holders::holders;
 use crate::ocf::error::OcfError;
 use crate::ocf::run::Context;
 
-/// The major number of DRBD (`LANANA`, devices.txt).
-const MAJOR: u32 = 147;
 /// How long it takes to find out who holds a device.
 const FIND: Duration = Duration::from_secs(3);
 
@@ -59,12 +57,13 @@ pub(super) fn lower_once(cx: &Context, drbd: &Drbd, resource: &Resource) -> Resu
     Ok(())
 }
 
-/// `r0 is held open: mounted on /srv`.
+/// `r0 is held open: mounted on /srv`, and whether its I/O stands still, for then whoever reads there can not even be killed.
 pub(super) fn held_open(cx: &Context, resource: &Resource) -> String {
     let found = resource.devices.iter().find_map(|device| {
         let all = holders(cx.root, MAJOR, device.minor, cx.deadline.share(0.5).within(FIND));
         let words: Vec<_> = all.iter().map(ToString::to_string).collect();
         (!words.is_empty()).then(|| words.join(", "))
     });
-    format!("{} is held open: {}", resource.name, found.unwrap_or_else(|| "by something in the kernel".to_owned()))
+    let frozen = if resource.suspended.is_any() { "; its I/O is frozen" } else { "" };
+    format!("{} is held open: {}{frozen}", resource.name, found.unwrap_or_else(|| "by something in the kernel".to_owned()))
 }

@@ -34,6 +34,9 @@ pub mod version;
 
 const PROC_DRBD: &str = "/proc/drbd";
 
+/// The major number of its devices (linux/major.h).
+pub const MAJOR: u32 = 147;
+
 /// The module of the running kernel.
 #[derive(Debug, Clone)]
 pub struct Drbd {
@@ -131,6 +134,16 @@ impl Drbd {
     }
 }
 
+/// Whether the I/O of the device with this minor stands still, so that whoever reads it waits without limit.
+///
+/// # Errors
+/// It can not be told.
+pub fn is_frozen(root: &Root, minor: u32, deadline: Deadline) -> Result<bool> {
+    let Some(drbd) = Drbd::open(root)? else { return Ok(false) };
+    let has_it = |resource: &&Resource| resource.devices.iter().any(|device| device.minor == minor);
+    Ok(drbd.resources(deadline)?.iter().find(has_it).is_some_and(|resource| resource.suspended.is_any()))
+}
+
 fn numbers(minors: &[Minor]) -> Vec<u32> {
     minors.iter().map(|minor| minor.minor).collect()
 }
@@ -184,6 +197,26 @@ mod tests {
         assert_eq!(drbd.resource("r1", &[(0, 10)], soon()).unwrap().unwrap().devices, []);
         assert_eq!(drbd.resource("r2", &[(0, 10)], soon()).unwrap(), None);
         assert_eq!(drbd.resources(soon()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_device_is_frozen_when_the_i_o_of_its_resource_is_suspended() {
+        let line = |minor, flag| {
+            let states = format!("cs:WFConnection ro:Primary/Unknown ds:UpToDate/DUnknown C {flag}-----");
+            format!(" {minor}: {states}\n    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:0\n")
+        };
+        let (_keep, root) = machine(&format!("{V84}{}{}", line(0, 'r'), line(3, 's')));
+        for (name, minor) in [("r0", 0), ("r3", 3)] {
+            let volume = format!("/sys/kernel/debug/drbd/resources/{name}/volumes/0");
+            root.dir(&volume).create_all(0o755).unwrap();
+            root.dir("/sys/kernel/debug/drbd/minors").create_all(0o755).unwrap();
+            let entry = root.dir("/sys/kernel/debug/drbd/minors").dir(minor.to_string());
+            std::os::unix::fs::symlink(format!("../resources/{name}/volumes/0"), entry.path()).unwrap();
+        }
+        let is = [0, 3, 7].map(|minor| is_frozen(&root, minor, soon()).unwrap());
+        assert_eq!(is, [false, true, false]);
+        let nothing = tempfile::tempdir().unwrap();
+        assert!(!is_frozen(&Root::fake(nothing.path()), 3, soon()).unwrap(), "no module");
     }
 
     #[test]

@@ -6,10 +6,8 @@ use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::dm::health::{Health, Ratio};
 use crate::kernel::dm::{DeviceMapper, Which};
+use crate::kernel::drbd::MAJOR;
 use crate::kernel::error::Result;
-
-/// DRBD's major number (linux/major.h).
-const DRBD_MAJOR: u32 = 147;
 
 /// What the name of a snapshot has in it that was made before a resync.
 pub const BEFORE_RESYNC: &str = "-before-resync-";
@@ -29,7 +27,7 @@ pub struct Below {
 /// # Errors
 /// Whatever reading sysfs says.
 pub fn disk_below(root: &Root, minor: u32) -> Result<Option<BlockDevice>> {
-    let drbd = BlockDevice::numbered(root, DRBD_MAJOR, minor);
+    let drbd = BlockDevice::numbered(root, MAJOR, minor);
     let mut disks = drbd.slaves(root)?;
     if disks.len() > 1 {
         let size = drbd.size_bytes()?;

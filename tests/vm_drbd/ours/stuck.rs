@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::call::Call;
 use crate::shell::{sh, until};
 use crate::world::{End, World};
 
@@ -50,4 +51,36 @@ fn a_notification_that_connects_waits_for_a_handler() {
     world.call("notify").of("pre", "start").run().is(0);
     assert!(since.elapsed() > Duration::from_secs(1), "{:?}", since.elapsed());
     world.settles("Connected", "UpToDate/UpToDate");
+}
+
+/// Whatever LVM reads there hangs, and what hangs keeps DRBD from being taken down: a node that nobody fences and that has been given up could
+/// only be rebooted then.
+#[test]
+#[ignore = "vm: freezes I/O"]
+fn what_stands_on_frozen_drbd_is_stopped_without_lvm_and_drbd_after_it() {
+    let world = World::down(1);
+    world.configure("", "fencing resource-and-stonith;");
+    world.handler(End::Near, "[ $1 != fence-peer ] || exit 1");
+    world.admin(End::Near, "up");
+    world.admin(End::Far, "up");
+    world.settles("Connected", "UpToDate/UpToDate");
+    world.call("promote").run().is(0);
+    let (vg, node) = (format!("frozen{}", world.resource), world.device());
+    let on = format!("--devices {node}");
+    sh(&format!("vgcreate -qy {on} --setautoactivation n {vg} {node} && lvcreate -qy {on} -Wn -Zn -an -l 1 -n lun0 {vg}")).ok();
+    let lvm = |action| {
+        let call = Call::plain("/usr/lib/ocf/resource.d/san/cLVM", action, "p_lvm", &world.dir).seconds(30);
+        call.set("vgname", &vg).set("devices", &node).set("vg_access_mode", "tagging")
+    };
+    lvm("start").run().is(0);
+    world.admin(End::Far, "disconnect --force");
+    until("I/O is frozen", 30, || world.sees(End::Near).is_some_and(|minor| minor.frozen));
+    let since = Instant::now();
+    lvm("stop").run().is(0);
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    assert!(world.sees(End::Near).is_some_and(|minor| minor.frozen), "nothing was frozen, so this has shown nothing");
+    world.call("demote").seconds(20).run().is(0);
+    world.stop();
+    world.admin(End::Far, "down");
+    sh(&format!("wipefs -qa {} {}", world.disk(End::Near, 0), world.disk(End::Far, 0))).ok();
 }
