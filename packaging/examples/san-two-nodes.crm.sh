@@ -15,8 +15,9 @@ usage() {
     cat <<'TEXT'
 usage: san-two-nodes.crm.sh --fencing | --no-fencing
 
---fencing     for a cluster that can switch its nodes off (a stonith primitive, made before): `fencing resource-and-stonith` in DRBD
---no-fencing  for one that can not. What that risks: see san-two-nodes.pcs.sh --help; `fencing resource-only` in DRBD
+--fencing     for a cluster that can switch its nodes off (a stonith primitive, made before)
+--no-fencing  for one that can not. What that risks: see san-two-nodes.pcs.sh --help
+Either with `fencing resource-and-stonith` in DRBD.
 TEXT
 }
 case ${1-} in

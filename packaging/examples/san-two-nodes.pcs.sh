@@ -15,12 +15,12 @@ usage() {
     cat <<'TEXT'
 usage: san-two-nodes.pcs.sh --fencing | --no-fencing
 
---fencing     for a cluster that can switch its nodes off (pcs stonith create …, done before): `fencing resource-and-stonith` in DRBD
+--fencing     for a cluster that can switch its nodes off (pcs stonith create …, done before)
 --no-fencing  for one that can not. What that risks: when the two nodes lose each other but not the initiators, each believes that the
               other one is gone. The second promotes its DRBD as well unless the handler of DRBD has put its constraint in place in time,
               and both then serve, with the same address, disks that go different ways: a split brain, and one side's writes are lost.
-              A stop that hangs is ended by the node's own reboot; a node that is frozen, and comes back, is not: what it acknowledges
-              until it hears of the other one is lost too. Have at least two independent rings, and `fencing resource-only` in DRBD.
+              A stop that hangs is ended by the node's own reboot. Have at least two independent rings.
+Either with `fencing resource-and-stonith` in DRBD: a Primary that has lost its peer acknowledges nothing until fence-peer has answered.
 TEXT
 }
 case ${1-} in

@@ -46,10 +46,7 @@ put_files() {
         lab put "$node" "$work/saveconfig.json" /etc/target/saveconfig.json || return 1
         put_agents "$node" || return 1
         [ "${STACK:-ours}" = peer ] || lab put "$node" "$here/../packaging/drbd.d/ocf-san-84.res" /etc/drbd.d/ocf-san-84.res || return 1
-        if [ -n "${FENCING-}" ]; then
-            lab put "$node" "$parts/fence_switch" /usr/sbin/fence_switch || return 1
-            on "$node" "sed -i 's/fencing resource-only/fencing resource-and-stonith/' /etc/drbd.d/ocf-san-84.res" || return 1
-        fi
+        [ -z "${FENCING-}" ] || lab put "$node" "$parts/fence_switch" /usr/sbin/fence_switch || return 1
         for part in node cib; do lab put "$node" "$parts/$part" "/root/$part" || return 1; done
         on "$node" /root/node files "${drbd_disk:-/dev/vdb}" "${STACK:-ours}" || return 1
         ! declare -F more_files >/dev/null || more_files "$node" || return 1 # what the script needs beyond that

@@ -72,7 +72,7 @@ case_is panic-standby node stays 'kernel panic (sysrq c) on the stand-by' "$stan
 case_is power-cut node moves 'power cut of the active node' 'the other node takes over' core
 case_is power-cut-standby node stays 'power cut of the stand-by' "$stand" gap=40
 case_is freeze node moves 'processors stand still, then go on, on the active node' 'the other node takes over, and the thawed one gives way' \
-    splits twice loses 'without fencing the thawed node has its address, and its side of the mirror, until it hears that it was given up: what it acknowledges meanwhile is lost'
+    splits twice
 case_is freeze-standby node stays 'processors stand still, then go on, on the stand-by' "$stand" gap=40
 case_is both-cut node either 'power cut of both nodes at once, then both boot' 'the group runs again, nothing is lost' gap=290 \
     'no node is left to serve: writes wait for the boot'

@@ -20,6 +20,7 @@ mod params;
 pub mod peering;
 mod promote;
 mod record;
+mod refence;
 pub mod score;
 mod start;
 mod stop;
@@ -159,9 +160,12 @@ impl Agent for Helper {
         let writing = if cx.env.is_probe() { Writing::Again } else { Writing::IfLost };
         let state = self.assess(cx, &resource, &mut record, writing);
         let is_to_unfence = self.is_unfencing_due(cx, &resource, &mut record);
+        let is_to_refence = Self::is_refencing_due(cx, &resource, &mut record);
         record.save(cx, name, &was);
         if is_to_unfence {
             self.unfence(cx, name);
+        } else if is_to_refence {
+            self.refence(cx, name);
         }
         // One that was not known serves nobody yet; one that serves is left to whoever took a volume of it down.
         if cx.env.is_probe() && !was.is_started {

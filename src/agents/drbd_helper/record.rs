@@ -36,6 +36,8 @@ pub struct Record {
     /// When the handler that unfences is called next, in clock ticks since boot; `None` where not all disks are up to date or it is not
     /// promoted.
     pub unfence_at: Option<u64>,
+    /// When the handler fence-peer is asked again, in clock ticks since boot; `None` where no I/O waits for its answer.
+    pub refence_at: Option<u64>,
     /// Whether Pacemaker knew of a promoted instance when a Primary peer was first seen.
     pub primary_is_expected: bool,
 }

@@ -2,15 +2,13 @@
 
 use std::time::Instant;
 
-use serde::Serialize;
-
 use super::{Call, Handler, Outcome};
-use crate::agents::drbd_helper::handlers::state_dir;
+use crate::agents::drbd_helper::handlers::LastCall;
 use crate::agents::drbd_helper::last_primary::now;
 use crate::kernel::attr::Root;
+use crate::kernel::task;
 use crate::ocf::env::Env;
 use crate::ocf::log;
-use crate::ocf::state_file::file_name;
 
 /// A call, for its line.
 pub struct Line<'a> {
@@ -67,33 +65,13 @@ pub fn say(root: &Root, line: &Line, outcome: &Outcome) {
     let (handler, peer) = (line.handler.name, line.call.peer());
     let (result, code) = (outcome.result.as_str(), outcome.code);
     let ms = line.began.elapsed().as_millis();
-    keep(
-        root,
-        &format!("{}.{handler}.json", file_name(&resource)),
-        &Record { at: now(), peer: peer.clone(), result: result.to_owned(), code, why: why.clone() },
-    );
+    let ticks = task::now_in_ticks().unwrap_or(0);
+    let last = LastCall { at: now(), ticks, peer: peer.clone(), result: result.to_owned(), code, why: why.clone() };
+    last.save(root, &resource, handler);
     if line.handler.is_good(code) {
         tracing::info!("handler={handler} resource={resource} peer={peer} result={result} code={code} ms={ms} why={why:?}");
     } else {
         tracing::warn!("handler={handler} resource={resource} peer={peer} result={result} code={code} ms={ms} why={why:?}");
-    }
-}
-
-/// What a handler said last, until the next boot.
-#[derive(Debug, Serialize)]
-struct Record {
-    at: String,
-    peer: String,
-    result: String,
-    code: u8,
-    why: String,
-}
-
-/// For whoever looks later. A handler does not fail for want of a place for it.
-fn keep(root: &Root, name: &str, record: &Record) {
-    let kept = serde_json::to_vec(record).map(|text| state_dir(root).replace_file(name, &text));
-    if let Ok(Err(e)) = kept {
-        tracing::debug!("{e}");
     }
 }
 
