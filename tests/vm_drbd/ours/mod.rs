@@ -7,6 +7,7 @@ mod guard;
 mod health;
 mod holders;
 mod promoting;
+mod refence;
 mod score;
 mod stopping;
 mod stuck;

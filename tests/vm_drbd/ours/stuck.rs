@@ -1,10 +1,9 @@
 //! While a handler keeps one command in the kernel, and another one waits for it with the lock of all DRBD's commands; and while I/O stands still.
 
-use std::fs;
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::call::Call;
+use crate::ours::refence::{is_frozen, lose_peer, primary_with};
 use crate::shell::{sh, until};
 use crate::world::{End, World};
 
@@ -55,27 +54,6 @@ fn a_notification_that_connects_waits_for_a_handler() {
     world.settles("Connected", "UpToDate/UpToDate");
 }
 
-/// Promoted and connected; `fence-peer` is what the module runs once the peer is lost, and I/O waits for its answer.
-fn primary_with(fence_peer: &str) -> World {
-    let world = World::down(1);
-    world.configure("", "fencing resource-and-stonith;");
-    world.handler(End::Near, &format!("[ $1 != fence-peer ] || {fence_peer}"));
-    world.admin(End::Near, "up");
-    world.admin(End::Far, "up");
-    world.settles("Connected", "UpToDate/UpToDate");
-    world.call("promote").run().is(0);
-    world
-}
-
-fn lose_peer(world: &World) {
-    world.admin(End::Far, "disconnect --force");
-    until("I/O is frozen", 30, || is_frozen(world));
-}
-
-fn is_frozen(world: &World) -> bool {
-    world.sees(End::Near).is_some_and(|minor| minor.frozen)
-}
-
 /// Whatever LVM reads there hangs, and what hangs keeps DRBD from being taken down: a node that nobody fences and that has been given up could
 /// only be rebooted then.
 #[test]
@@ -99,48 +77,4 @@ fn what_stands_on_frozen_drbd_is_stopped_without_lvm_and_drbd_after_it() {
     world.stop();
     world.admin(End::Far, "down");
     sh(&format!("wipefs -qa {} {}", world.disk(End::Near, 0), world.disk(End::Far, 0))).ok();
-}
-
-/// The module asks once, and where nobody could answer at that moment a Primary would stand still for good.
-#[test]
-#[ignore = "vm: freezes I/O"]
-fn a_primary_that_fence_peer_left_frozen_goes_on_once_it_answers_and_not_before() {
-    let world = primary_with("exit 1");
-    let (calls, code) = (world.dir.join("fenced"), world.dir.join("code"));
-    let script = format!("echo >>{}; exit $(cat {})", calls.display(), code.display());
-    fs::write(
-        world.dir.join("drbd.d/global_common.conf"),
-        format!("global {{ usage-count no; }}\ncommon {{ handlers {{ fence-peer \"{script}\"; }} }}\n"),
-    )
-    .unwrap();
-    let count = || fs::read_to_string(&calls).unwrap_or_default().lines().count();
-    let answers = |with: &str| fs::write(&code, with).unwrap();
-    answers("1");
-    lose_peer(&world);
-    // The module's own call, which is not run where the agent and its records are.
-    assert_eq!(world.operator("handler fence-peer --timeout 3 RES").code, 1, "there is no cluster to ask");
-    let monitor = world.call("monitor");
-    monitor.run().is(8);
-    assert_eq!(count(), 0, "not at once");
-    sleep(Duration::from_secs(21));
-    for _ in 0..2 {
-        monitor.run().is(8);
-        assert_eq!((count(), is_frozen(&world)), (1, true), "it is not asked all the time, and stays frozen");
-    }
-    answers("5");
-    monitor.clone().without_pacemaker().run().is(8);
-    assert!(is_frozen(&world), "a monitor by hand changes nothing");
-    sleep(Duration::from_secs(61));
-    monitor.run().is(8);
-    assert_eq!((count(), is_frozen(&world)), (2, false));
-    // Somebody else has said so, and nobody has failed since: that is not for us to end.
-    sh(&format!("rm /run/ocf-san/drbd/{}.fence-peer.json", world.resource)).ok();
-    world.admin(End::Near, "suspend-io");
-    for _ in 0..2 {
-        monitor.run().is(8);
-        sleep(Duration::from_secs(21));
-    }
-    monitor.run().is(8);
-    assert_eq!((count(), is_frozen(&world)), (2, true));
-    world.admin(End::Near, "resume-io");
 }
