@@ -66,7 +66,7 @@ impl Clvm {
             let is_free = !all.iter().any(Device::is_volume);
             let has_to_give = match mode {
                 Some(Mode::Lvmlockd) => true,
-                // A program that hangs would hold the disk for good, and nothing is written there as long as it does.
+                // A program that hangs there would keep the disk open for good, and could not write the tag or system id anyway: it stays.
                 Some(Mode::Tagging) => is_free && !hangs(cx, &below),
                 Some(Mode::SystemId) => is_free && self.releases && !hangs(cx, &below),
                 Some(Mode::Local) | None => false,
@@ -255,12 +255,7 @@ fn hangs(cx: &Context, leaves: &[BlockDevice]) -> bool {
         tracing::warn!("a disk below is suspended: not asking LVM");
         return true;
     }
-    let until = cx.deadline.share(0.2).within(SILENCE);
-    let frozen = |leaf: &BlockDevice| {
-        let is = leaf.major() == drbd::MAJOR && drbd::is_frozen(cx.root, leaf.minor(), until).unwrap_or(false);
-        is.then(|| leaf.minor())
-    };
-    if let Some(minor) = leaves.iter().find_map(frozen) {
+    if let Some(minor) = frozen_drbd(cx, leaves) {
         tracing::warn!("the I/O of drbd{minor} stands still: not asking LVM");
         return true;
     }
@@ -269,6 +264,7 @@ fn hangs(cx: &Context, leaves: &[BlockDevice]) -> bool {
     if busy.is_empty() {
         return false;
     }
+    let until = cx.deadline.share(0.2).within(SILENCE);
     let is_silent = |(leaf, before): &&(&BlockDevice, crate::kernel::block::Stat)| {
         leaf.stat().is_ok_and(|now| now.in_flight > 0 && now.completed() == before.completed())
     };
@@ -280,6 +276,16 @@ fn hangs(cx: &Context, leaves: &[BlockDevice]) -> bool {
         std::thread::sleep(AGAIN);
     }
     false
+}
+
+/// The minor of a DRBD device among the disks `leaves` whose I/O stands still.
+fn frozen_drbd(cx: &Context, leaves: &[BlockDevice]) -> Option<u32> {
+    let minors: Vec<u32> = leaves.iter().filter(|leaf| leaf.major() == drbd::MAJOR).map(BlockDevice::minor).collect();
+    if minors.is_empty() {
+        return None;
+    }
+    let frozen = drbd::frozen_minors(cx.root, cx.deadline.share(0.2).within(SILENCE)).inspect_err(|e| tracing::debug!("{e}"));
+    frozen.unwrap_or_default().into_iter().find(|minor| minors.contains(minor))
 }
 
 /// The disks below: everything that is not the volume group's own.

@@ -12,6 +12,13 @@ use crate::ocf::state_file::file_name;
 /// Where handlers keep what a reboot clears.
 pub const STATE: &str = "/run/ocf-san/drbd";
 
+/// What fence-peer answers, as the module reads it (`drbd_nl.c`, `conn_try_outdate_peer`): the peer is outdated or can not be promoted.
+pub const OUTDATED: u8 = 4;
+/// The peer can not be reached and is assumed to be dead.
+pub const UNREACHABLE: u8 = 5;
+/// The peer was fenced by the cluster.
+pub const FENCED: u8 = 7;
+
 /// The directory of what handlers keep until the next boot. Touches nothing.
 #[must_use]
 pub fn state_dir(root: &Root) -> Dir {

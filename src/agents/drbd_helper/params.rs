@@ -68,8 +68,8 @@ pub static FROZEN_IO: Param<Frozen> = Param::or(
     "degraded",
     "What frozen I/O leads to",
     "DRBD freezes I/O until the peer is fenced, without quorum, without data and when told to. What a monitor makes of I/O that has stood \
-     still for longer than frozen_io_grace: degraded (worth a look), fail (a failure, so that the cluster recovers it) or ignore. Where \
-     the handler fence-peer of ocf-san had no answer, a promoted instance asks it again once a minute in any case.",
+     still for longer than frozen_io_grace: degraded (worth a look), fail (a failure, so that the cluster recovers it) or ignore. \
+     Whatever this says, a promoted instance asks the handler fence-peer of ocf-san again once a minute where it has failed.",
 )
 .reloadable();
 

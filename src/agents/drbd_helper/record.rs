@@ -38,6 +38,8 @@ pub struct Record {
     pub unfence_at: Option<u64>,
     /// When the handler fence-peer is asked again, in clock ticks since boot; `None` where no I/O waits for its answer.
     pub refence_at: Option<u64>,
+    /// Whether it has been asked again since the I/O stands still.
+    pub is_refenced: bool,
     /// Whether Pacemaker knew of a promoted instance when a Primary peer was first seen.
     pub primary_is_expected: bool,
 }

@@ -134,14 +134,14 @@ impl Drbd {
     }
 }
 
-/// Whether the I/O of the device with this minor stands still, so that whoever reads it waits without limit.
+/// The minors of all devices whose I/O stands still, so that whoever reads one waits without limit.
 ///
 /// # Errors
 /// It can not be told.
-pub fn is_frozen(root: &Root, minor: u32, deadline: Deadline) -> Result<bool> {
-    let Some(drbd) = Drbd::open(root)? else { return Ok(false) };
-    let has_it = |resource: &&Resource| resource.devices.iter().any(|device| device.minor == minor);
-    Ok(drbd.resources(deadline)?.iter().find(has_it).is_some_and(|resource| resource.suspended.is_any()))
+pub fn frozen_minors(root: &Root, deadline: Deadline) -> Result<Vec<u32>> {
+    let Some(drbd) = Drbd::open(root)? else { return Ok(Vec::new()) };
+    let frozen = drbd.resources(deadline)?.into_iter().filter(|resource| resource.suspended.is_any());
+    Ok(frozen.flat_map(|resource| resource.devices).map(|device| device.minor).collect())
 }
 
 fn numbers(minors: &[Minor]) -> Vec<u32> {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_frozen_when_the_i_o_of_its_resource_is_suspended() {
+    fn the_devices_of_a_resource_whose_i_o_is_suspended_are_frozen() {
         let line = |minor, flag| {
             let states = format!("cs:WFConnection ro:Primary/Unknown ds:UpToDate/DUnknown C {flag}-----");
             format!(" {minor}: {states}\n    ns:0 nr:0 dw:0 dr:0 al:0 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:0\n")
@@ -213,10 +213,9 @@ mod tests {
             let entry = root.dir("/sys/kernel/debug/drbd/minors").dir(minor.to_string());
             std::os::unix::fs::symlink(format!("../resources/{name}/volumes/0"), entry.path()).unwrap();
         }
-        let is = [0, 3, 7].map(|minor| is_frozen(&root, minor, soon()).unwrap());
-        assert_eq!(is, [false, true, false]);
+        assert_eq!(frozen_minors(&root, soon()).unwrap(), [3]);
         let nothing = tempfile::tempdir().unwrap();
-        assert!(!is_frozen(&Root::fake(nothing.path()), 3, soon()).unwrap(), "no module");
+        assert_eq!(frozen_minors(&Root::fake(nothing.path()), soon()).unwrap(), [0; 0], "no module");
     }
 
     #[test]

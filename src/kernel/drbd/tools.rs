@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use super::events2;
+use super::model::Suspension;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::error::KernelError;
@@ -260,6 +262,26 @@ impl Drbdsetup {
     /// As [`Drbdsetup::down`].
     pub fn secondary(&self, what: &str, deadline: Deadline) -> Result<(), Failure> {
         run(&self.tool, &["secondary", what], deadline).map(drop)
+    }
+
+    /// Lets the I/O of the device with this minor go on, for whichever reason it stands still.
+    ///
+    /// # Errors
+    /// As [`Drbdsetup::down`].
+    pub fn resume_io(&self, minor: u32, deadline: Deadline) -> Result<(), Failure> {
+        run(&self.tool, &["resume-io", &minor.to_string()], deadline).map(drop)
+    }
+
+    /// Why the I/O of the resource stands still, which `/proc/drbd` does not tell; `None` when there is no such resource. On 8.4 it may wait for
+    /// another command.
+    ///
+    /// # Errors
+    /// As [`Drbdsetup::down`], or what it printed is not understood.
+    pub fn suspension(&self, resource: &str, deadline: Deadline) -> Result<Option<Suspension>, Failure> {
+        let text = run(&self.tool, &["events2", "--now", resource], deadline)?;
+        let unclear = |why| Failure::Tool(KernelError::new("run", self.tool.program(), io::Error::other(why)));
+        let all = events2::parse(&text).map_err(unclear)?;
+        Ok(all.into_iter().find(|found| found.name == resource).map(|found| found.suspended))
     }
 }
 

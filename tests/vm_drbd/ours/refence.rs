@@ -60,14 +60,26 @@ fn a_primary_that_fence_peer_left_frozen_goes_on_once_it_answers_and_not_before(
     sleep(Duration::from_secs(61));
     monitor.run().is(8);
     assert_eq!((count(), is_frozen(&world)), (2, false));
-    // Somebody else has said so, and nobody has failed since: that is not for us to end.
+    // Lost again, with a handler that fails; and somebody says suspend-io too, which only they may take back.
+    world.admin(End::Far, "connect");
+    world.settles("Connected", "UpToDate/UpToDate");
+    monitor.run().is(8);
+    lose_peer(&world);
+    assert_eq!(world.operator("handler fence-peer --timeout 3 RES").code, 1);
+    world.admin(End::Near, "suspend-io");
+    monitor.run().is(8);
+    sleep(Duration::from_secs(21));
+    monitor.run().is(8);
+    assert_eq!((count(), is_frozen(&world)), (3, true), "{}", world.log());
+    assert!(world.log().contains("suspended: user,fencing"), "{}", world.log());
+    world.admin(End::Near, "resume-io");
+    monitor.run().is(8);
+    // And suspend-io alone: nobody has failed since.
     sh(&format!("rm /run/ocf-san/drbd/{}.fence-peer.json", world.resource)).ok();
     world.admin(End::Near, "suspend-io");
-    for _ in 0..2 {
-        monitor.run().is(8);
-        sleep(Duration::from_secs(21));
-    }
     monitor.run().is(8);
-    assert_eq!((count(), is_frozen(&world)), (2, true));
+    sleep(Duration::from_secs(21));
+    monitor.run().is(8);
+    assert_eq!((count(), is_frozen(&world)), (3, true));
     world.admin(End::Near, "resume-io");
 }

@@ -239,17 +239,21 @@ pub fn run(root: &Root, env: &Env, matches: &ArgMatches) -> u8 {
     Handler::named(name).map_or(1, |handler| watch::run(root, env, handler, options, ""))
 }
 
-/// The arguments of a call, with what the agent gives the handler unfence-peer beside them: drbdadm passes on a variable, and no argument.
-/// Words that the handler does not understand are left out.
+/// The handlers that the agent calls, and the variable in which it gives each one arguments.
+const CALLED_BY_THE_AGENT: [(&Handler, &str); 2] =
+    [(&unfence_peer::UNFENCE_PEER, "OCF_RESKEY_unfence_extra_args"), (&fence_peer::FENCE_PEER, "OCF_RESKEY_fence_extra_args")];
+
+/// The arguments of a call, with what the agent gives the handler beside them: drbdadm passes on a variable, and no argument. Words that the
+/// handler does not understand are left out.
 #[must_use]
 pub fn with_extra(env: &Env, args: &[OsString]) -> Vec<OsString> {
     let word = |at: usize| args.get(at).and_then(|word| word.to_str());
     let at = if (word(1), word(2)) == (Some("drbd"), Some("handler")) { 3 } else { 1 };
-    let extra = env.get("OCF_RESKEY_unfence_extra_args").filter(|_| word(at) == Some(unfence_peer::UNFENCE_PEER.name));
-    let Some(extra) = extra else { return args.to_vec() };
+    let called = CALLED_BY_THE_AGENT.iter().find(|(handler, _)| word(at) == Some(handler.name));
+    let Some((handler, extra)) = called.and_then(|(handler, name)| Some((handler, env.get(name)?))) else { return args.to_vec() };
     let all: Vec<OsString> = args.iter().cloned().chain(extra.split_whitespace().map(OsString::from)).collect();
     let own = all.iter().skip(at);
-    if unfence_peer::UNFENCE_PEER.command().try_get_matches_from(own).is_ok() { all } else { args.to_vec() }
+    if handler.command().try_get_matches_from(own).is_ok() { all } else { args.to_vec() }
 }
 
 /// What a call that clap refuses, or that the module itself makes, comes to: its exit code. `None` for one that is neither.
@@ -307,8 +311,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_agent_adds_for_unfence_peer_is_added_and_nothing_that_is_not_understood() {
-        let env = |extra: &str| [("OCF_RESKEY_unfence_extra_args".to_owned(), extra.to_owned())].into_iter().collect::<Env>();
+    fn what_the_agent_adds_for_a_handler_is_added_and_nothing_that_is_not_understood() {
+        let limit = ("OCF_RESKEY_fence_extra_args".to_owned(), "--timeout 10".to_owned());
+        let unfence = |extra: &str| ("OCF_RESKEY_unfence_extra_args".to_owned(), extra.to_owned());
+        let env = |extra: &str| [unfence(extra), limit.clone()].into_iter().collect::<Env>();
         let added = |args: &[&str], extra: &str| {
             let all = with_extra(&env(extra), &args.iter().map(OsString::from).collect::<Vec<_>>());
             all.iter().skip(args.len()).map(|word| word.to_str().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
@@ -318,7 +324,8 @@ mod tests {
         assert_eq!(added(&direct, usual), usual);
         assert_eq!(added(&["ocf-san", "drbd", "handler", "unfence-peer"], usual), usual);
         assert_eq!(added(&direct, "--of-another-program"), "");
-        assert_eq!(added(&["ocf-san", "drbd", "handler", "fence-peer"], usual), "");
+        assert_eq!(added(&["ocf-san", "drbd", "handler", "fence-peer", "--timeout", "60"], usual), "--timeout 10");
+        assert_eq!(added(&["ocf-san", "drbd", "handler", "split-brain"], usual), "");
         assert_eq!(with_extra(&Env::default(), &[]), Vec::<OsString>::new());
     }
 

@@ -4,15 +4,10 @@
 //! helper is broken": nothing changes, and what stands still goes on standing still.
 
 use super::super::Outcome;
+use crate::agents::drbd_helper::handlers::{FENCED, OUTDATED, UNREACHABLE};
 use crate::kernel::drbd::model::DiskState;
 use crate::ocf::cib::{Fence, Seen, Standing, names};
 
-/// The peer is outdated or can not be promoted.
-pub const OUTDATED: u8 = 4;
-/// The peer can not be reached and is assumed to be dead.
-pub const UNREACHABLE: u8 = 5;
-/// The peer was fenced by the cluster.
-pub const FENCED: u8 = 7;
 /// Not done: the module changes nothing.
 pub const BROKEN: u8 = 1;
 

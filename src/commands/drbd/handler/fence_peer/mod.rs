@@ -13,10 +13,11 @@ use anyhow::Result;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{Handler, Outcome, Turn, Work};
+use crate::agents::drbd_helper::handlers::{FENCED, OUTDATED};
 use crate::deadline::Deadline;
 use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::ocf::cib::{Cib, Created, Fence, Pacemaker};
-use decide::{BROKEN, Decision, FENCED, OUTDATED, PeerState, View, decide};
+use decide::{BROKEN, Decision, PeerState, View, decide};
 use nodes::Nodes;
 
 /// The part of the time in which better news is waited for; what is left is for placing a constraint.
