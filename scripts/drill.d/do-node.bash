@@ -9,7 +9,12 @@ do_panic() { reboots_by "$victim" 'echo c >/proc/sysrq-trigger'; }
 undo_panic() { back_from_boot "$victim"; }
 do_power_cut() { lab cut "$victim"; }
 do_freeze() { lab freeze "$victim"; }
-undo_freeze() { lab thaw "$victim" && sleep 15; }
+# It reboots itself if a stop hangs on I/O that waits for fence-peer; otherwise it is demoted.
+undo_freeze() { lab thaw "$victim" && wait_for 150 gave_way; }
+gave_way() {
+    local said
+    said=$(on "$victim" 'echo answers; cat /proc/drbd 2>/dev/null; true') && [[ $said == answers* && $said != *ro:Primary* ]]
+}
 do_both_cut() {
     lab cut "$active"
     lab cut "$other"

@@ -36,7 +36,7 @@ struct Beside {
     peer_primary: PeerPrimary,
     primary_is_expected: Option<bool>,
     connects_late: bool,
-    never_connected: bool,
+    is_excused: bool,
     is_cut_off: bool,
 }
 
@@ -50,7 +50,7 @@ const NOTHING: Beside = Beside {
     peer_primary: PeerPrimary::Keep,
     primary_is_expected: None,
     connects_late: false,
-    never_connected: false,
+    is_excused: false,
     is_cut_off: false,
 };
 
@@ -67,12 +67,12 @@ fn answer(resource: &Resource, beside: Beside) -> (u8, String, String) {
         volumes: beside.volumes,
         two_primaries: beside.two_primaries,
         is_unconnected: beside.connects_late,
-        never_connected: beside.never_connected,
+        is_excused: beside.is_excused,
     };
     let grounds = Grounds {
         steps: STEPS,
         is_guarded: !guard.is_empty(),
-        is_split: peering::is_split(resource, &guard, beside.was_told, beside.never_connected),
+        is_split: peering::is_split(resource, &guard, beside.was_told, beside.is_excused),
         is_cut_off: beside.is_cut_off,
         peer_primary: beside.peer_primary,
         primary_is_expected: beside.primary_is_expected,

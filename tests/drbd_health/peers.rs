@@ -9,7 +9,7 @@ use super::{ALONE, Beside, NOTHING, SPLIT, WAITS, answer, holds, minor, of_proc}
 fn a_side_of_a_split_brain_has_no_score_however_it_shows() {
     let guarded = Beside { guard: Some(Reason::SplitBrain), ..NOTHING };
     let told = Beside { was_told: true, ..NOTHING };
-    let made_just_now = Beside { never_connected: true, ..NOTHING };
+    let made_just_now = Beside { is_excused: true, ..NOTHING };
     holds(&[
         (
             "the peer was outdated before this side was made",

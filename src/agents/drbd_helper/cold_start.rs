@@ -60,16 +60,14 @@ impl Helper {
         }
         let name = &resource.name;
         let guard = self.standing_guard(cx, name, record);
-        let reason =
-            if peering::is_certainly_split(resource, &guard, evidence::is_told(cx.root, resource), record.never_connected) {
-                Some(format!(
-                    "{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"
-                ))
-            } else if let Some(why) = guard.complaint(name) {
-                Some(why)
-            } else {
-                (!guard.is_empty()).then(|| format!("{name} is guarded ({guard}): ocf-san drbd guard clear {name}"))
-            };
+        let is_excused = evidence::is_excused(cx.root, resource, record);
+        let reason = if peering::is_certainly_split(resource, &guard, evidence::is_told(cx.root, resource), is_excused) {
+            Some(format!("{name}: split brain, no promotion: ocf-san drbd report {name}, then ocf-san drbd guard clear {name}"))
+        } else if let Some(why) = guard.complaint(name) {
+            Some(why)
+        } else {
+            (!guard.is_empty()).then(|| format!("{name} is guarded ({guard}): ocf-san drbd guard clear {name}"))
+        };
         match (reason, self.guarding) {
             (Some(reason), Guarding::Enforce) => Err(OcfError::new(Code::Generic, reason)),
             (Some(reason), _) => {

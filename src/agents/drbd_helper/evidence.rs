@@ -6,8 +6,9 @@ use super::cleared::{self, Noted};
 use super::guard::{Guard, Reason};
 use super::marker::{self, MARKERS};
 use super::peering::{self, is_any_cut};
+use super::record::Record;
 use crate::kernel::attr::Root;
-use crate::kernel::drbd::kernel_log::split_brain_in_kernel_log;
+use crate::kernel::drbd::kernel_log::{both_primary_in_kernel_log, split_brain_in_kernel_log};
 use crate::kernel::drbd::model::Resource;
 use crate::kernel::error::Result;
 
@@ -23,7 +24,7 @@ pub fn of_split_brain(root: &Root, resource: &str, state: Option<&Resource>) -> 
         Err(e) => found.push(format!("a guard that can not be understood: {e}")),
     }
     found.extend(told(root, resource, state));
-    if state.is_some_and(peering::stands_alone_with_outdated_peer) {
+    if state.is_some_and(|state| peering::stands_alone_with_outdated_peer(state) && !met_as_primaries(root, state)) {
         found.push("StandAlone with an outdated peer".to_owned());
     }
     found
@@ -33,6 +34,21 @@ pub fn of_split_brain(root: &Root, resource: &str, state: Option<&Resource>) -> 
 #[must_use]
 pub fn is_told(root: &Root, resource: &Resource) -> bool {
     is_any_cut(resource) && told(root, &resource.name, Some(resource)).next().is_some()
+}
+
+/// Whether it stands alone because both were Primary when they met, and the kernel says that their data have one history: a node stood still, was
+/// given up and goes on. Looks at nothing but the states where these say otherwise.
+#[must_use]
+pub fn met_as_primaries(root: &Root, resource: &Resource) -> bool {
+    peering::stands_alone(resource)
+        && in_log(root, resource, both_primary_in_kernel_log)
+        && told(root, &resource.name, Some(resource)).next().is_none()
+}
+
+/// Whether that it stands alone with an outdated peer has a reason that is none to fear.
+#[must_use]
+pub(super) fn is_excused(root: &Root, resource: &Resource, record: &Record) -> bool {
+    record.never_connected || (peering::stands_alone_with_outdated_peer(resource) && met_as_primaries(root, resource))
 }
 
 /// What the handler and the kernel have told, the former first.
@@ -49,9 +65,14 @@ pub(super) fn has_marker(root: &Root, name: &str) -> bool {
 
 /// Where all is connected the log may have lost the line that says so.
 fn is_in_log(root: &Root, resource: &Resource) -> bool {
+    is_any_cut(resource) && in_log(root, resource, split_brain_in_kernel_log)
+}
+
+/// Whether the kernel log says this of the resource, since somebody has chosen last.
+fn in_log(root: &Root, resource: &Resource, says: fn(&Root, &str, &[u32], Option<u64>) -> Result<bool>) -> bool {
     let minors: Vec<u32> = resource.devices.iter().map(|device| device.minor).collect();
-    let find = || split_brain_in_kernel_log(root, &resource.name, &minors, cleared::until(root, &resource.name));
-    is_any_cut(resource) && find().inspect_err(|e| tracing::debug!("{e}")).unwrap_or(false)
+    let said = says(root, &resource.name, &minors, cleared::until(root, &resource.name));
+    said.inspect_err(|e| tracing::debug!("{e}")).unwrap_or(false)
 }
 
 /// A split brain is over, or somebody has chosen: what has been told of it up to now counts no more, as far as that can be noted.

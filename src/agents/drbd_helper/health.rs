@@ -30,8 +30,8 @@ pub struct Facts<'a> {
     pub two_primaries: Option<bool>,
     /// Whether it is left unconnected on purpose until a promotion.
     pub is_unconnected: bool,
-    /// Whether nothing has connected it since it was made.
-    pub never_connected: bool,
+    /// Whether that it stands alone with an outdated peer has a reason that is none to fear.
+    pub is_excused: bool,
 }
 
 /// What there is to say of a resource.
@@ -146,7 +146,7 @@ impl Look<'_> {
 
     fn doubt(&self) -> Option<String> {
         let (resource, name) = (self.resource, &self.resource.name);
-        if is_certainly_split(resource, self.facts.guard, self.facts.was_told, self.facts.never_connected) {
+        if is_certainly_split(resource, self.facts.guard, self.facts.was_told, self.facts.is_excused) {
             return Some(format!("{name}: split brain, not connected: ocf-san drbd report {name}"));
         }
         if let Some(why) = self.facts.guard.complaint(name) {

@@ -2,6 +2,7 @@
 //! nothing depends on a notification.
 
 use super::attribute::Writing;
+use super::evidence;
 use super::health;
 use super::observe::meta;
 use super::peering;
@@ -26,8 +27,10 @@ impl Helper {
         let was = Record::load(cx, name);
         let mut record = was.clone();
         let Some(resource) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
-        let may_connect =
-            operation == "start" && peering::lacks_peer(&resource) && (!self.connects_late || resource.is_primary());
+        // One of two that were Primary when they met has been demoted: now they can.
+        let can_meet = || (kind, operation) == ("post", "demote") && evidence::met_as_primaries(cx.root, &resource);
+        let is_due = operation == "start" || can_meet();
+        let may_connect = is_due && peering::lacks_peer(&resource) && (!self.connects_late || resource.is_primary());
         let mut connected = Ok(false);
         if may_connect && !health::is_bare(&resource) {
             connected = self.connect(cx, &drbd, &resource, &mut record, cx.deadline.share(0.6)).map_err(|trouble| trouble.error);

@@ -36,7 +36,7 @@ impl Helper {
             volumes: &volumes,
             two_primaries: may_be_two(cx),
             is_unconnected: self.connects_late,
-            never_connected: record.never_connected,
+            is_excused: evidence::is_excused(cx.root, resource, record),
         };
         let cut_off = if resource.is_promoted(&volumes) { None } else { self.cut_off(cx, resource) };
         let is_cut_off = cut_off.is_some();
@@ -62,7 +62,7 @@ impl Helper {
         let grounds = Grounds {
             steps: self.steps,
             is_guarded: is_heeded && !facts.guard.is_empty(),
-            is_split: is_heeded && peering::is_split(resource, facts.guard, facts.was_told, facts.never_connected),
+            is_split: is_heeded && peering::is_split(resource, facts.guard, facts.was_told, facts.is_excused),
             is_cut_off,
             peer_primary: self.peer_primary,
             primary_is_expected: Some(record.primary_is_expected),
@@ -107,7 +107,7 @@ impl Helper {
             }
         }
         let mut found = Vec::new();
-        if is_told && peering::is_split(resource, &guard, true, record.never_connected) && !guard.has(Reason::SplitBrain) {
+        if is_told && peering::is_split(resource, &guard, true, true) && !guard.has(Reason::SplitBrain) {
             found.push(entry(Reason::SplitBrain, "monitor", "the kernel or its handler has told of it"));
         }
         if peering::has_two_primaries(resource) && may_be_two(cx) == Some(false) && !guard.has(Reason::TwoPrimaries) {

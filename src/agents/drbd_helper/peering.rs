@@ -54,16 +54,17 @@ fn is_alone(connection: &Connection) -> bool {
 
 /// Whether a split brain may be why it is not connected: a guard that can not be read may have been one for that.
 #[must_use]
-pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool, never_connected: bool) -> bool {
-    is_certainly_split(resource, guard, was_told || guard.has(Reason::Unreadable), never_connected)
+pub fn is_split(resource: &Resource, guard: &Guard, was_told: bool, is_excused: bool) -> bool {
+    is_certainly_split(resource, guard, was_told || guard.has(Reason::Unreadable), is_excused)
 }
 
 /// Whether a split brain is why it is not connected: by the guard, by what was told, or because it stands alone although the peer was
-/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these. One that was `never_connected` since it
-/// was made stands alone for that reason, and knows from its meta-data that the peer was outdated when it was last there.
+/// outdated, which then has outdated this side too. Somebody who disconnects leaves none of these. That last one `is_excused` where nobody has
+/// connected it since it was made, and its meta-data know that the peer was outdated when it was last there; and where both were Primary when they
+/// met ([`super::evidence::met_as_primaries`]).
 #[must_use]
-pub fn is_certainly_split(resource: &Resource, guard: &Guard, was_told: bool, never_connected: bool) -> bool {
-    let was_dropped = !never_connected && stands_alone_with_outdated_peer(resource);
+pub fn is_certainly_split(resource: &Resource, guard: &Guard, was_told: bool, is_excused: bool) -> bool {
+    let was_dropped = !is_excused && stands_alone_with_outdated_peer(resource);
     is_any_cut(resource) && (was_told || guard.has(Reason::SplitBrain) || was_dropped)
 }
 

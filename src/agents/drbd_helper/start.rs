@@ -148,7 +148,7 @@ impl Helper {
             Guarding::Off => Guard::default(),
             _ => Guard::load_or_unreadable(cx.root, &resource.name),
         };
-        peering::is_split(resource, &guard, evidence::is_told(cx.root, resource), record.never_connected)
+        peering::is_split(resource, &guard, evidence::is_told(cx.root, resource), evidence::is_excused(cx.root, resource, record))
     }
 }
 

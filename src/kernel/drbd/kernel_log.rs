@@ -12,6 +12,13 @@
 //! One that was solved says `Split-Brain detected, manually solved. Sync from this node`, or `automatically solved`, and the volume goes on
 //! to `block drbd0: peer( Unknown -> Secondary ) conn( WFReportParams -> WFBitMapS )`. Where nothing is to be synced that is
 //! `conn( WFReportParams -> Connected )`. The line `drbd a: Handshake successful` comes before the data are compared and proves nothing.
+//!
+//! Two Primaries whose data have one history, as after one of them stood still, part too, and both are `StandAlone` then (8.4.11). The one with
+//! the newer data says the first, the other one the second of
+//! ```text
+//! block drbd0: State change failed: Multiple primaries not allowed by config
+//! block drbd0: I shall become SyncTarget, but I am primary!
+//! ```
 
 use std::collections::BTreeMap;
 
@@ -20,6 +27,8 @@ use crate::kernel::error::Result;
 use crate::kernel::kmsg;
 
 const SPLIT: &str = "Split-Brain detected but unresolved";
+const BOTH_PRIMARY: [&str; 2] =
+    ["State change failed: Multiple primaries not allowed by config", "I shall become SyncTarget, but I am primary"];
 /// What a volume does that has agreed with its peer on whose data are newer.
 const AGREED: [&str; 8] =
     ["Connected", "Established", "WFBitMapS", "WFBitMapT", "SyncSource", "SyncTarget", "PausedSyncS", "PausedSyncT"];
@@ -30,9 +39,17 @@ const AGREED: [&str; 8] =
 /// # Errors
 /// The log can not be read.
 pub fn split_brain_in_kernel_log(root: &Root, resource: &str, minors: &[u32], passed: Option<u64>) -> Result<bool> {
-    let mut sight = Sight::new(resource, minors);
-    sight.see(&kmsg::read(root)?, passed);
-    Ok(sight.is_split())
+    Ok(Sight::of(root, resource, minors, passed)?.last(Meeting::Split))
+}
+
+/// Whether the log says of one of these minors that it was refused because both sides were Primary, of data that have one history, and of none
+/// that it met a history of its own. Lines are passed over as there.
+///
+/// # Errors
+/// The log can not be read.
+pub fn both_primary_in_kernel_log(root: &Root, resource: &str, minors: &[u32], passed: Option<u64>) -> Result<bool> {
+    let sight = Sight::of(root, resource, minors, passed)?;
+    Ok(sight.last(Meeting::BothPrimary) && !sight.last(Meeting::Split))
 }
 
 /// The time of the youngest line, in µs by the log's own clock; `None` where lines have none.
@@ -64,16 +81,29 @@ fn parts(line: &str) -> (Option<u64>, &str) {
     (time.and_then(micros), rest)
 }
 
-/// What was seen so far of each volume and peer.
+/// What came of it when two sides met.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meeting {
+    /// They have agreed on whose data are newer.
+    Agreed,
+    /// Each has a history of its own.
+    Split,
+    /// Both were Primary.
+    BothPrimary,
+}
+
+/// What was seen last of each volume and peer.
 struct Sight<'a> {
     resource: &'a str,
     minors: &'a [u32],
-    split: BTreeMap<String, bool>,
+    meetings: BTreeMap<String, Meeting>,
 }
 
 impl<'a> Sight<'a> {
-    fn new(resource: &'a str, minors: &'a [u32]) -> Self {
-        Self { resource, minors, split: BTreeMap::new() }
+    fn of(root: &Root, resource: &'a str, minors: &'a [u32], passed: Option<u64>) -> Result<Self> {
+        let mut sight = Self { resource, minors, meetings: BTreeMap::new() };
+        sight.see(&kmsg::read(root)?, passed);
+        Ok(sight)
     }
 
     fn see(&mut self, log: &str, passed: Option<u64>) {
@@ -83,11 +113,16 @@ impl<'a> Sight<'a> {
                 continue;
             }
             let Some((who, what)) = text.split_once(": ").filter(|(who, _)| self.is_ours(who)) else { continue };
-            if what.starts_with(SPLIT) {
-                self.split.insert(who.to_owned(), true);
+            let meeting = if what.starts_with(SPLIT) {
+                Meeting::Split
             } else if has_agreed(what) {
-                self.split.insert(who.to_owned(), false);
-            }
+                Meeting::Agreed
+            } else if BOTH_PRIMARY.iter().any(|text| what.starts_with(text)) && self.meetings.get(who) != Some(&Meeting::Split) {
+                Meeting::BothPrimary
+            } else {
+                continue;
+            };
+            self.meetings.insert(who.to_owned(), meeting);
         }
     }
 
@@ -105,8 +140,8 @@ impl<'a> Sight<'a> {
         }
     }
 
-    fn is_split(&self) -> bool {
-        self.split.values().any(|is| *is)
+    fn last(&self, meeting: Meeting) -> bool {
+        self.meetings.values().any(|last| *last == meeting)
     }
 }
 
@@ -121,12 +156,17 @@ fn has_agreed(what: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Whether a log of these texts tells of a split brain of r0, which has minors 0 and 11.
-    fn is_split(texts: &[&str]) -> bool {
+    fn log_of(texts: &[&str]) -> (tempfile::TempDir, Root) {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::fake(dir.path());
         let records = texts.iter().enumerate().map(|(n, text)| format!("<1>[   {n}.000001] {text}\n"));
         root.dir("/dev").set("kmsg", &records.collect::<String>()).unwrap();
+        (dir, root)
+    }
+
+    /// Whether a log of these texts tells of a split brain of r0, which has minors 0 and 11.
+    fn is_split(texts: &[&str]) -> bool {
+        let (_keep, root) = log_of(texts);
         split_brain_in_kernel_log(&root, "r0", &[0, 11], None).unwrap()
     }
 
@@ -146,6 +186,23 @@ mod tests {
         }
         assert!(!is_split(&[SPLIT_9, "drbd r0/1 drbd11 node2: repl( Off -> WFBitMapS ) [connected]"]));
         assert!(is_split(&[SPLIT_9, "drbd r0/1 drbd11 node3: repl( Off -> Established )"]), "with another peer");
+    }
+
+    #[test]
+    fn two_primaries_of_one_history_part_without_a_split_brain() {
+        let refused = "block drbd11: State change failed: Multiple primaries not allowed by config";
+        let agreed = "block drbd11: peer( Unknown -> Secondary ) conn( WFReportParams -> WFBitMapS ) ";
+        let other = "block drbd0: Split-Brain detected but unresolved, dropping connection!";
+        let have = |texts: &[&str]| {
+            let (_keep, root) = log_of(texts);
+            both_primary_in_kernel_log(&root, "r0", &[0, 11], None).unwrap()
+        };
+        assert!(have(&["block drbd11: I shall become SyncTarget, but I am primary!"]), "the side with the older data");
+        assert!(have(&[refused]) && have(&[agreed, refused]) && !is_split(&[refused]));
+        assert!(!have(&[]) && !have(&[refused, agreed]) && !have(&[refused, SPLIT_84]));
+        assert!(!have(&[SPLIT_84, refused]), "a split brain is not over by that");
+        assert!(!have(&[refused, other]), "of another volume");
+        assert!(!have(&["block drbd7: State change failed: Multiple primaries not allowed by config"]));
     }
 
     #[test]

@@ -83,3 +83,35 @@ fn a_primary_that_fence_peer_left_frozen_goes_on_once_it_answers_and_not_before(
     assert_eq!((count(), is_frozen(&world)), (3, true));
     world.admin(End::Near, "resume-io");
 }
+
+/// The other side stood still while this one was promoted, and went on. It has acknowledged nothing, so this is no split brain, and once it is
+/// demoted the two are to meet without anybody's help.
+#[test]
+#[ignore = "vm: freezes I/O"]
+fn what_was_primary_on_both_sides_and_written_to_on_one_meets_again_by_itself() {
+    let world = World::down(1);
+    world.configure("", "fencing resource-and-stonith;");
+    world.handler(End::Near, "[ $1 != fence-peer ] || exit 5");
+    world.handler(End::Far, "[ $1 != fence-peer ] || exit 1");
+    world.admin(End::Near, "up");
+    world.admin(End::Far, "up");
+    world.settles("Connected", "UpToDate/UpToDate");
+    world.admin(End::Far, "primary");
+    // Not asked to agree, this side does not become outdated.
+    world.admin(End::Near, "disconnect --force");
+    until("the far side is frozen", 30, || world.sees(End::Far).is_some_and(|minor| minor.frozen));
+    world.call("promote").run().is(0);
+    sh(&format!("dd if=/dev/urandom of={} bs=4k count=8 oflag=direct", world.device())).ok();
+    world.admin(End::Near, "connect");
+    let is_alone = |end| world.sees(end).is_some_and(|minor| minor.cs == "StandAlone");
+    until("the two have met and parted", 30, || is_alone(End::Near) && is_alone(End::Far));
+    world.call("monitor").run().is(8);
+    world.call("monitor").set("degraded_codes", "true").run().is(191).says(&["stands alone"]);
+    world.scored("10000", "10000");
+    world.admin(End::Far, "secondary");
+    world.admin(End::Far, "connect");
+    world.call("notify").of("post", "demote").run().is(0);
+    world.settles("Connected", "UpToDate/UpToDate");
+    world.call("monitor").run().is(8);
+    assert_eq!(world.operator("guard show RES").code, 0);
+}
