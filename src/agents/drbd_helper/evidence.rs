@@ -40,15 +40,14 @@ pub fn is_told(root: &Root, resource: &Resource) -> bool {
 /// given up and goes on. Looks at nothing but the states where these say otherwise.
 #[must_use]
 pub fn met_as_primaries(root: &Root, resource: &Resource) -> bool {
-    peering::stands_alone(resource)
-        && in_log(root, resource, both_primary_in_kernel_log)
-        && told(root, &resource.name, Some(resource)).next().is_none()
+    peering::stands_alone(resource) && in_log(root, resource, both_primary_in_kernel_log) && !has_marker(root, &resource.name)
 }
 
 /// Whether that it stands alone with an outdated peer has a reason that is none to fear.
 #[must_use]
 pub(super) fn is_excused(root: &Root, resource: &Resource, record: &Record) -> bool {
-    record.never_connected || (peering::stands_alone_with_outdated_peer(resource) && met_as_primaries(root, resource))
+    let has_met = || record.met_as_primaries || met_as_primaries(root, resource);
+    record.never_connected || (peering::stands_alone_with_outdated_peer(resource) && has_met())
 }
 
 /// What the handler and the kernel have told, the former first.

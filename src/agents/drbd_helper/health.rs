@@ -198,6 +198,9 @@ impl Look<'_> {
         }
         let seconds = self.facts.frozen_for.as_secs();
         let next = match suspended {
+            _ if stands_alone(self.resource) => {
+                format!("parted from the peer, do not resume: demote it, or ocf-san drbd report {name}")
+            }
             Suspension { quorum: true, .. } => "no quorum: bring a peer back".to_owned(),
             Suspension { fencing: true, .. } => format!("peer not fenced; once it is down: drbdadm resume-io {name}"),
             Suspension { no_data: true, .. } => "no up to date data: bring a disk or a peer back".to_owned(),

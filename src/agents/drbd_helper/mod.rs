@@ -55,8 +55,8 @@ pub static DRBD_HELPER: AgentSpec = AgentSpec {
            A side that may hold older or diverged data is guarded: it has no promotion score and is not promoted until both sides are connected \
            and up to date, or somebody says ocf-san drbd guard clear. A start never connects what a split brain has dropped, and nothing is \
            ever forced.\n\n\
-           Notifications are useful (notify=true) and not needed. It runs without Pacemaker too, below the OCF wrapper of drbd-reactor: \
-           there it writes no promotion score.",
+           Notifications are useful (notify=true) and not needed, but to connect what was promoted on both sides. It runs without Pacemaker \
+           too, below the OCF wrapper of drbd-reactor: there it writes no promotion score.",
     params: params::ALL,
     actions: &[
         ActionSpec::new("start", 240),

@@ -1,5 +1,5 @@
 //! Notifications and reloads: connect what may be connected, and say again how good this side is. All of it is done by others too, so that
-//! nothing depends on a notification.
+//! nothing depends on a notification; but for two that were Primary when they met, which otherwise wait for a start or a person.
 
 use super::attribute::Writing;
 use super::evidence;
@@ -28,7 +28,8 @@ impl Helper {
         let mut record = was.clone();
         let Some(resource) = seen(&drbd, name, &record, cx)? else { return Ok(()) };
         // One of two that were Primary when they met has been demoted: now they can.
-        let can_meet = || (kind, operation) == ("post", "demote") && evidence::met_as_primaries(cx.root, &resource);
+        let has_met = || record.met_as_primaries || evidence::met_as_primaries(cx.root, &resource);
+        let can_meet = || (kind, operation) == ("post", "demote") && peering::stands_alone(&resource) && has_met();
         let is_due = operation == "start" || can_meet();
         let may_connect = is_due && peering::lacks_peer(&resource) && (!self.connects_late || resource.is_primary());
         let mut connected = Ok(false);

@@ -25,6 +25,9 @@ impl Helper {
         let is_told = self.guarding != Guarding::Off && evidence::is_told(cx.root, resource);
         self.adopt(cx, resource, record);
         self.remember(cx, resource, record);
+        // The log forgets.
+        let has_met = record.met_as_primaries || evidence::met_as_primaries(cx.root, resource);
+        record.met_as_primaries = has_met && peering::stands_alone(resource) && !is_told;
         let guard = self.guard_now(cx, resource, record, is_told);
         let volumes = record.volumes.clone();
         let facts = Facts {
@@ -107,7 +110,7 @@ impl Helper {
             }
         }
         let mut found = Vec::new();
-        if is_told && peering::is_split(resource, &guard, true, true) && !guard.has(Reason::SplitBrain) {
+        if is_told && !guard.has(Reason::SplitBrain) {
             found.push(entry(Reason::SplitBrain, "monitor", "the kernel or its handler has told of it"));
         }
         if peering::has_two_primaries(resource) && may_be_two(cx) == Some(false) && !guard.has(Reason::TwoPrimaries) {

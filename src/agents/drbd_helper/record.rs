@@ -21,6 +21,8 @@ pub struct Record {
     pub started: u64,
     /// Whether a start has made it, and nothing has connected it since.
     pub never_connected: bool,
+    /// Whether it stands alone because both were Primary when they met, of data that have one history.
+    pub met_as_primaries: bool,
     /// Whether the peer that was Primary last has been connected since, and told of its data; any peer where it has no name.
     pub was_connected: bool,
     /// Whether the peer was Primary when last seen.

@@ -87,7 +87,9 @@ impl Helper {
             return no(&reason);
         }
         let Some(now) = self.look(cx, &Record::load(cx, name))?.filter(waits_for_fencing) else { return no("the peer is back") };
-        now.devices.iter().try_for_each(|device| tool.resume_io(device.minor, cx.deadline)).map_err(refused)
+        // The first one lets all volumes go on, and each needs a generation of its own for what it writes from now on: none is left out.
+        let results: Vec<_> = now.devices.iter().map(|device| tool.resume_io(device.minor, cx.deadline)).collect();
+        results.into_iter().collect::<Result<(), _>>().map_err(refused)
     }
 }
 

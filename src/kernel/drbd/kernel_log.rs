@@ -14,19 +14,26 @@
 //! `conn( WFReportParams -> Connected )`. The line `drbd a: Handshake successful` comes before the data are compared and proves nothing.
 //!
 //! Two Primaries whose data have one history, as after one of them stood still, part too, and both are `StandAlone` then (8.4.11). The one with
-//! the newer data says the first, the other one the second of
+//! the newer data says the second, the other one the third of
 //! ```text
+//! block drbd0: uuid_compare()=1 by rule 70
 //! block drbd0: State change failed: Multiple primaries not allowed by config
 //! block drbd0: I shall become SyncTarget, but I am primary!
 //! ```
+//! Neither proves anything without the first: a split brain that after-sb policies have solved ends in the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kernel::attr::Root;
 use crate::kernel::error::Result;
 use crate::kernel::kmsg;
 
 const SPLIT: &str = "Split-Brain detected but unresolved";
+/// In front of every verdict, solved or not.
+const ANY_SPLIT: &str = "Split-Brain detected";
+const COMPARED: &str = "uuid_compare()=";
+/// The farthest that two are from each other which have one history: the one a generation behind, or not initialised (`drbd_uuid_compare`).
+const ONE_HISTORY: std::ops::RangeInclusive<i32> = -2..=2;
 const BOTH_PRIMARY: [&str; 2] =
     ["State change failed: Multiple primaries not allowed by config", "I shall become SyncTarget, but I am primary"];
 /// What a volume does that has agreed with its peer on whose data are newer.
@@ -42,8 +49,9 @@ pub fn split_brain_in_kernel_log(root: &Root, resource: &str, minors: &[u32], pa
     Ok(Sight::of(root, resource, minors, passed)?.last(Meeting::Split))
 }
 
-/// Whether the log says of one of these minors that it was refused because both sides were Primary, of data that have one history, and of none
-/// that it met a history of its own. Lines are passed over as there.
+/// Whether the log says of one of these minors that its data and the peer's have one history and that the two parted because both were Primary, and
+/// of none that it met a history of its own. Of the volumes behind the first that was refused it says nothing. What it says of a split brain up to
+/// that time is passed over.
 ///
 /// # Errors
 /// The log can not be read.
@@ -97,11 +105,13 @@ struct Sight<'a> {
     resource: &'a str,
     minors: &'a [u32],
     meetings: BTreeMap<String, Meeting>,
+    /// Those that have been compared just now, and have one history.
+    related: BTreeSet<String>,
 }
 
 impl<'a> Sight<'a> {
     fn of(root: &Root, resource: &'a str, minors: &'a [u32], passed: Option<u64>) -> Result<Self> {
-        let mut sight = Self { resource, minors, meetings: BTreeMap::new() };
+        let mut sight = Self { resource, minors, meetings: BTreeMap::new(), related: BTreeSet::new() };
         sight.see(&kmsg::read(root)?, passed);
         Ok(sight)
     }
@@ -109,19 +119,30 @@ impl<'a> Sight<'a> {
     fn see(&mut self, log: &str, passed: Option<u64>) {
         for line in log.lines() {
             let (time, text) = parts(line);
-            if time.is_some_and(|time| passed.is_some_and(|passed| time <= passed)) {
+            let Some((who, what)) = text.split_once(": ").filter(|(who, _)| self.is_ours(who)) else { continue };
+            if let Some(verdict) = what.strip_prefix(COMPARED).and_then(|rest| rest.split(' ').next()?.parse().ok()) {
+                if ONE_HISTORY.contains(&verdict) {
+                    self.related.insert(who.to_owned());
+                } else {
+                    self.related.remove(who);
+                }
                 continue;
             }
-            let Some((who, what)) = text.split_once(": ").filter(|(who, _)| self.is_ours(who)) else { continue };
-            let meeting = if what.starts_with(SPLIT) {
+            let is_passed = time.is_some_and(|time| passed.is_some_and(|passed| time <= passed));
+            let is_both = BOTH_PRIMARY.iter().any(|text| what.starts_with(text));
+            let meeting = if what.starts_with(SPLIT) && !is_passed {
                 Meeting::Split
             } else if has_agreed(what) {
                 Meeting::Agreed
-            } else if BOTH_PRIMARY.iter().any(|text| what.starts_with(text)) && self.meetings.get(who) != Some(&Meeting::Split) {
+            } else if is_both && self.related.contains(who) && self.meetings.get(who) != Some(&Meeting::Split) {
                 Meeting::BothPrimary
             } else {
+                if is_both || what.starts_with(ANY_SPLIT) {
+                    self.related.remove(who);
+                }
                 continue;
             };
+            self.related.remove(who);
             self.meetings.insert(who.to_owned(), meeting);
         }
     }
@@ -191,18 +212,29 @@ mod tests {
     #[test]
     fn two_primaries_of_one_history_part_without_a_split_brain() {
         let refused = "block drbd11: State change failed: Multiple primaries not allowed by config";
+        let older = "block drbd11: I shall become SyncTarget, but I am primary!";
+        let compared = |verdict: i32| format!("block drbd11: uuid_compare()={verdict} by rule 70");
+        let (newer, two) = (compared(1), compared(100));
+        let (related, split) = (newer.as_str(), two.as_str());
         let agreed = "block drbd11: peer( Unknown -> Secondary ) conn( WFReportParams -> WFBitMapS ) ";
+        let solved = "block drbd11: Split-Brain detected, 1 primaries, automatically solved. Sync from this node";
         let other = "block drbd0: Split-Brain detected but unresolved, dropping connection!";
         let have = |texts: &[&str]| {
             let (_keep, root) = log_of(texts);
             both_primary_in_kernel_log(&root, "r0", &[0, 11], None).unwrap()
         };
-        assert!(have(&["block drbd11: I shall become SyncTarget, but I am primary!"]), "the side with the older data");
-        assert!(have(&[refused]) && have(&[agreed, refused]) && !is_split(&[refused]));
-        assert!(!have(&[]) && !have(&[refused, agreed]) && !have(&[refused, SPLIT_84]));
-        assert!(!have(&[SPLIT_84, refused]), "a split brain is not over by that");
-        assert!(!have(&[refused, other]), "of another volume");
-        assert!(!have(&["block drbd7: State change failed: Multiple primaries not allowed by config"]));
+        assert!(have(&[related, refused]) && have(&[&compared(-1), older]) && have(&[agreed, related, refused]));
+        assert!(!is_split(&[related, refused]));
+        assert!(!have(&[]) && !have(&[related, refused, agreed]) && !have(&[related, refused, split, SPLIT_84]));
+        assert!(!have(&[split, solved, refused]) && !have(&[split, solved, older]), "by a policy");
+        assert!(!have(&[refused]) && !have(&[agreed, refused]), "nothing was compared");
+        assert!(!have(&[related, agreed, refused]) && have(&[related, refused, refused]), "a verdict counts once");
+        assert!(!have(&[SPLIT_84, related, refused]), "a split brain is not over by that");
+        assert!(!have(&[related, refused, other]), "of another volume");
+        assert!(!have(&[
+            "block drbd7: uuid_compare()=1 by rule 70",
+            "block drbd7: State change failed: Multiple primaries not allowed by config"
+        ]));
     }
 
     #[test]
