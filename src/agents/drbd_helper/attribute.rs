@@ -3,7 +3,9 @@
 //!
 //! pacemaker-attrd keeps the score, and writes it into the CIB when it changes. When the controller of a node dies, the cluster's controller
 //! deletes the node's scores from the CIB, and pacemaker-attrd, which has them still, is not told (seen with 2.1.5): from then on the
-//! node is not promoted, and if it was, it is demoted. So a score that may be lost in this way is written by `attrd_updater --refresh` too.
+//! node is not promoted, and if it was, it is demoted. A node that stood still and goes on takes all others for dead, and does the same to
+//! them. So a score that may be lost in this way is written by `attrd_updater --refresh` too: for a while after the controller was
+//! replaced, after a peer has come back, and after what was Primary was demoted.
 
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::ocf::run::Context;
 
 /// How long a score is believed to be what was written.
 const BELIEVED: Duration = Duration::from_secs(600);
-/// How long after a controller was replaced it may still be deleted.
+/// How long after a reason for doubt it may still be deleted.
 const UNSETTLED: Duration = Duration::from_secs(60);
 /// How long writing one may take.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -34,6 +34,10 @@ impl Helper {
         }
         if let Some(now) = seen(&drbd, name, &record, cx)? {
             self.assess(cx, &now, &mut record, Writing::IfAnother);
+            // Pacemaker demotes what has no score, too.
+            if before.is_primary() {
+                record.doubt_score();
+            }
         }
         record.save(cx, name, &was);
         Ok(())

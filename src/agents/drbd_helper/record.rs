@@ -42,6 +42,8 @@ pub struct Record {
     pub refence_at: Option<u64>,
     /// Whether it has been asked again since the I/O stands still.
     pub is_refenced: bool,
+    /// Whether some peer was not connected when last seen.
+    pub lacked_peer: bool,
     /// Whether Pacemaker knew of a promoted instance when a Primary peer was first seen.
     pub primary_is_expected: bool,
 }
@@ -59,7 +61,7 @@ pub struct Written {
     /// The process number and start time of the node's controller.
     #[serde(default)]
     pub controller: Option<(i32, u64)>,
-    /// Since when that is another one, in clock ticks since boot.
+    /// Since when the CIB may have lost it, as far as pacemaker-attrd is not told, in clock ticks since boot.
     #[serde(default)]
     pub doubted: Option<u64>,
 }
@@ -108,6 +110,13 @@ impl Record {
             Ok(Ok(())) => {}
             Ok(Err(e)) => tracing::warn!("{e}"),
             Err(e) => tracing::warn!("{e}"),
+        }
+    }
+
+    /// The cluster's controller may have deleted the score from the CIB, or may still: [`super::attribute`] says when.
+    pub fn doubt_score(&mut self) {
+        if let Some(score) = &mut self.score {
+            score.doubted = Some(now());
         }
     }
 

@@ -29,6 +29,37 @@ fn it_is_written_when_it_changes_and_again_after_what_pacemaker_may_not_know_of(
     assert!(all.iter().all(|call| call.starts_with("crm_attribute ") && call.contains("reboot")), "{all:?}");
 }
 
+/// A node that stood still and goes on deletes the other one's scores from the CIB; what Pacemaker demotes may have lost its own.
+#[test]
+#[ignore = "vm: makes a DRBD resource"]
+fn it_is_written_into_the_cib_too_after_a_peer_has_come_back_and_after_a_demotion() {
+    let _counting = counting();
+    let world = World::connected(1);
+    let refreshes = || world.crm_calls().iter().filter(|call| *call == "attrd_updater --refresh").count();
+    world.call("monitor").run().is(0);
+    world.call("monitor").run().is(0);
+    assert_eq!(refreshes(), 0, "{:?}", world.crm_calls());
+    world.call("promote").run().is(0);
+    world.call("monitor").run().is(8);
+    world.call("demote").run().is(0);
+    assert_eq!(refreshes(), 0, "neither waits for that: {:?}", world.crm_calls());
+    world.call("monitor").run().is(0);
+    assert_eq!(refreshes(), 1, "{:?}", world.crm_calls());
+    world.stop();
+    world.start();
+    world.admin(End::Far, "down");
+    world.settles("WFConnection", "UpToDate/DUnknown");
+    world.call("monitor").run().is(0);
+    assert_eq!(refreshes(), 1, "{:?}", world.crm_calls());
+    world.admin(End::Far, "up");
+    world.settles("Connected", "UpToDate/UpToDate");
+    world.call("monitor").run().is(0);
+    assert_eq!(refreshes(), 1, "another score comes into the CIB by itself: {:?}", world.crm_calls());
+    world.call("monitor").run().is(0);
+    world.call("monitor").run().is(0);
+    assert_eq!(refreshes(), 3, "for a while: {:?}", world.crm_calls());
+}
+
 /// Whoever keeps the attributes has forgotten them when it is another process.
 #[test]
 #[ignore = "vm: makes a DRBD resource"]

@@ -29,6 +29,7 @@ impl World {
     pub(super) fn pacemaker(&self) {
         let stand_in = self.dir.join("crm");
         let text = "#!/bin/bash\nd=DIR\nprintf '%s %s\\n' \"${0##*/}\" \"$*\" >>$d/crm.log\nset=\n\
+                    [ \"$*\" != --refresh ] || exit 0\n\
                     while [ $# -gt 0 ]; do\n case $1 in\n\
                     -v | --update) echo \"$2\" >$d/score; shift; set=yes ;;\n\
                     --update=*) echo \"${1#*=}\" >$d/score; set=yes ;;\n\
@@ -36,7 +37,7 @@ impl World {
                     -D | --delete) rm -f $d/score; set=yes ;;\n esac\n shift\ndone\n\
                     [ -n \"$set\" ] || cat $d/score 2>/dev/null || exit 105\n";
         script::write(&stand_in, &text.replace("DIR", self.dir.to_str().unwrap()));
-        for tool in ["/usr/sbin/crm_attribute", "/usr/sbin/crm_master"] {
+        for tool in ["/usr/sbin/crm_attribute", "/usr/sbin/crm_master", "/usr/sbin/attrd_updater"] {
             mount(Some(&stand_in), tool, None::<&str>, MsFlags::MS_BIND, None::<&str>).unwrap();
         }
     }
