@@ -42,8 +42,8 @@ pub struct Record {
     pub refence_at: Option<u64>,
     /// Whether it has been asked again since the I/O stands still.
     pub is_refenced: bool,
-    /// Whether some peer was not connected when last seen.
-    pub lacked_peer: bool,
+    /// How many peers were connected when last seen.
+    pub connected_peers: usize,
     /// Whether Pacemaker knew of a promoted instance when a Primary peer was first seen.
     pub primary_is_expected: bool,
 }

@@ -66,8 +66,12 @@ pub struct View<'a> {
     pub is_peer_up_to_date: bool,
     /// The peers that may not have what this side has.
     pub peers: &'a [(String, PeerState)],
+    /// Whether what this node knows of the cluster may be old: nothing lets I/O go on then.
+    pub may_be_old: bool,
     /// Whether it is time to decide on what is known.
     pub is_over: bool,
+    /// Whether there will be no other look.
+    pub is_last: bool,
 }
 
 /// What to do.
@@ -83,8 +87,22 @@ pub enum Decision {
     Wait(String),
 }
 
-/// The decision table.
+/// The decision table, of which nothing but refusals counts on knowledge that may be old.
 pub fn decide(view: &View) -> Decision {
+    let decision = table(view);
+    let lets_go_on = match &decision {
+        Decision::Answer(outcome) => outcome.code != BROKEN,
+        Decision::Place(_) | Decision::Narrow(_) => true,
+        Decision::Wait(_) => false,
+    };
+    if !(view.may_be_old && lets_go_on) {
+        return decision;
+    }
+    let why = "the cluster's membership has just changed, and what this node knows may be old".to_owned();
+    if view.is_last { Decision::Answer(Outcome::new(BROKEN, "unsettled", why)) } else { Decision::Wait(why) }
+}
+
+fn table(view: &View) -> Decision {
     let id = view.fence.id();
     let answer = |code, result: &str, why: String| Decision::Answer(Outcome::new(code, result, why));
     let is_wider = match &view.standing {
@@ -153,7 +171,9 @@ mod tests {
             disk: Some(DiskState::UpToDate),
             is_peer_up_to_date: false,
             peers: &[],
+            may_be_old: false,
             is_over: false,
+            is_last: false,
         }
     }
 
@@ -237,6 +257,25 @@ mod tests {
                 assert_eq!(short(&decide(&now)), "5 peer-unknown", "{states:?} over: {is_over}");
             }
         }
+    }
+
+    #[test]
+    fn on_knowledge_that_may_be_old_it_waits_or_refuses() {
+        use PeerState::{Fenced, Gone, Reachable, Silent};
+        let fence = Fence::new("r0", "c", None, "Promoted", &OURS);
+        let only = |node: &str| Standing::Only(vec![node.to_owned()]);
+        for standing in [Standing::None, only("n1"), Standing::Only(vec!["n1".to_owned(), "n2".to_owned()])] {
+            for state in [Fenced, Gone, Reachable, Silent] {
+                let peers = [("n2".to_owned(), state)];
+                let all = View { may_be_old: true, is_over: true, peers: &peers, standing: standing.clone(), ..view(&fence) };
+                assert_eq!(short(&decide(&all)), "wait", "{standing:?} {state:?}");
+                assert_eq!(short(&decide(&View { is_last: true, ..all })), "1 unsettled", "{standing:?} {state:?}");
+            }
+        }
+        let refused = View { may_be_old: true, standing: only("n2"), ..view(&fence) };
+        assert_eq!(short(&decide(&refused)), "1 rejected");
+        let lost = View { disk: Some(DiskState::Outdated), standing: Standing::None, ..refused };
+        assert_eq!(short(&decide(&lost)), "wait", "5 lets I/O go on too");
     }
 
     #[test]

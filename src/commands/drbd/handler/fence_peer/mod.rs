@@ -5,6 +5,7 @@
 
 mod decide;
 pub mod nodes;
+mod settled;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -19,6 +20,7 @@ use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::ocf::cib::{Cib, Created, Fence, Pacemaker};
 use decide::{BROKEN, Decision, PeerState, View, decide};
 use nodes::Nodes;
+use settled::is_settled;
 
 /// The part of the time in which better news is waited for; what is left is for placing a constraint.
 const WAITING: f64 = 0.7;
@@ -137,6 +139,7 @@ pub struct Scene<'a> {
     hosts: Vec<String>,
     map: nodes::Map,
     answer: Duration,
+    began: Instant,
 }
 
 impl<'a> Scene<'a> {
@@ -147,7 +150,7 @@ impl<'a> Scene<'a> {
         // The module names no peer, only drbdadm does; what the configuration says then is read once.
         let hosts =
             if work.call.peers.is_empty() && work.call.node_names.is_empty() { work.other_hosts(&own_host) } else { Vec::new() };
-        Self { work, pacemaker, own_host, hosts, map, answer: answer(work.options) }
+        Self { work, pacemaker, own_host, hosts, map, answer: answer(work.options), began: Instant::now() }
     }
 
     /// The nodes, and the constraint that only lets in this one and those that are as good.
@@ -183,6 +186,9 @@ impl<'a> Scene<'a> {
         };
         let standing = fence.standing(&cib);
         let peers: Vec<_> = nodes.others.iter().map(state).collect();
+        let is_last = !has_time_for_another(began.elapsed(), self.work.deadline.remaining());
+        // What is not Primary yet is promoted on the word of the whole cluster.
+        let stands_still = resource.is_primary() && resource.suspended.is_any();
         let view = View {
             own: &nodes.own,
             fence: &fence,
@@ -191,7 +197,9 @@ impl<'a> Scene<'a> {
             disk: worst_disk(&resource),
             is_peer_up_to_date: is_peer_up_to_date(&resource),
             peers: &peers,
-            is_over: over.is_past() || !has_time_for_another(began.elapsed(), self.work.deadline.remaining()),
+            may_be_old: stands_still && !fences && !is_settled(self.work.root, self.began.elapsed()),
+            is_over: over.is_past() || is_last,
+            is_last,
         };
         Ok((decide(&view), fence))
     }
