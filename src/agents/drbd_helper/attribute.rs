@@ -43,7 +43,7 @@ const PASSED: [&str; 6] = [
 /// When to write a score that is what was written last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writing {
-    /// Only when it is old, or whoever kept it is gone.
+    /// Only when whoever kept it is gone.
     IfAnother,
     /// Then, and when it may be lost from the CIB.
     IfLost,
@@ -126,9 +126,9 @@ fn written(cx: &Context, value: Option<u32>, is_kept: bool, last: Option<&Writte
 enum Doubt {
     /// It is.
     None,
-    /// It is another one, or whoever kept it is gone, or it is old.
+    /// It is another one, or whoever kept it is gone.
     New,
-    /// It may have been deleted from the CIB, or not have come that far.
+    /// It may have been deleted from the CIB, or not have come that far; or it is old.
     Copy,
 }
 
@@ -146,7 +146,8 @@ fn doubt(last: &Written, value: Option<u32>) -> Doubt {
     if last.kept == Kept::Unsure || value.is_some() && (is_unsettled || is_another) {
         Doubt::Copy
     } else if since(last.at) >= BELIEVED {
-        Doubt::New
+        // And what was not seen to be a reason for doubt ends here.
+        if value.is_some() { Doubt::Copy } else { Doubt::New }
     } else {
         Doubt::None
     }

@@ -31,13 +31,12 @@ impl Helper {
         // What was Secondary already knows better who was Primary last.
         if before.is_primary() {
             self.note_primary(cx, &before, "demoted");
+            // Pacemaker demotes what has no score, too. Written down for a look that fails.
+            record.doubt_score();
+            record.save(cx, name, &was);
         }
         if let Some(now) = seen(&drbd, name, &record, cx)? {
             self.assess(cx, &now, &mut record, Writing::IfAnother);
-            // Pacemaker demotes what has no score, too.
-            if before.is_primary() {
-                record.doubt_score();
-            }
         }
         record.save(cx, name, &was);
         Ok(())

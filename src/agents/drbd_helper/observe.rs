@@ -85,11 +85,7 @@ impl Helper {
         }
         record.never_connected &= peering::all_stand_alone(resource);
         record.frozen_since = if resource.suspended.is_any() { record.frozen_since.or(Some(record::now())) } else { None };
-        let connected_peers = resource.connections.iter().filter(|peer| !peering::is_cut(peer)).count();
-        if connected_peers > record.connected_peers {
-            record.doubt_score();
-        }
-        record.connected_peers = connected_peers;
+        record.note_peers(resource.connections.iter().filter(|peer| peer.is_connected()).count());
         if !peering::is_connected(resource) || self.guarding == Guarding::Off {
             return;
         }

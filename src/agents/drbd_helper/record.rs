@@ -120,6 +120,14 @@ impl Record {
         }
     }
 
+    /// So many peers are connected now. When one has come back, what was the cluster's state on it meanwhile may count for a moment.
+    pub fn note_peers(&mut self, connected: usize) {
+        if connected > self.connected_peers {
+            self.doubt_score();
+        }
+        self.connected_peers = connected;
+    }
+
     /// The resource is not there any more: what it knew of its peers while it was up proves nothing for the next time.
     pub fn forget_run(&mut self) {
         let Self { volumes, score, finding, .. } = std::mem::take(self);
@@ -163,6 +171,23 @@ mod tests {
         assert!(record.is_started && record.volumes == [(0, 10)]);
         let score = Written { value: Some(10000), at: 7, kept: Kept::Unsure, controller: None, doubted: None };
         assert_eq!(record.score, Some(score));
+    }
+
+    #[test]
+    fn a_score_is_doubted_when_a_peer_comes_back_and_not_when_one_goes() {
+        let written = || Written { value: Some(10), at: 0, kept: Kept::Somewhere, controller: None, doubted: None };
+        for (peers, is_doubted) in
+            [(&[0, 1][..], true), (&[1, 1], false), (&[2, 1], false), (&[2, 1, 1], false), (&[2, 1, 2], true), (&[1, 0], false)]
+        {
+            let mut record = Record { connected_peers: peers[0], score: Some(written()), ..Record::default() };
+            for connected in &peers[1..] {
+                record.note_peers(*connected);
+            }
+            assert_eq!(record.score.unwrap().doubted.is_some(), is_doubted, "{peers:?}");
+        }
+        let mut without = Record::default();
+        without.note_peers(1);
+        assert!(without.score.is_none() && without.connected_peers == 1);
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Pacemaker {
         Ok(Self { cibadmin: Tool::find(root, "cibadmin")?, crmadmin: Tool::find(root, "crmadmin")? })
     }
 
-    /// The CIB as the coordinator has it.
+    /// The CIB as this node has it.
     ///
     /// # Errors
     /// Nobody answers in time, or what is no CIB.

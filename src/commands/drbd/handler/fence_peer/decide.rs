@@ -11,6 +11,9 @@ use crate::ocf::cib::{Fence, Seen, Standing, names};
 /// Not done: the module changes nothing.
 pub const BROKEN: u8 = 1;
 
+/// Why what is known may be old.
+pub const JUST_CHANGED: &str = "the cluster's membership has just changed, and what this node knows may be old";
+
 /// What is to be seen of a peer over the cluster's network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
@@ -70,8 +73,6 @@ pub struct View<'a> {
     pub may_be_old: bool,
     /// Whether it is time to decide on what is known.
     pub is_over: bool,
-    /// Whether there will be no other look.
-    pub is_last: bool,
 }
 
 /// What to do.
@@ -98,8 +99,7 @@ pub fn decide(view: &View) -> Decision {
     if !(view.may_be_old && lets_go_on) {
         return decision;
     }
-    let why = "the cluster's membership has just changed, and what this node knows may be old".to_owned();
-    if view.is_last { Decision::Answer(Outcome::new(BROKEN, "unsettled", why)) } else { Decision::Wait(why) }
+    Decision::Wait(JUST_CHANGED.to_owned())
 }
 
 fn table(view: &View) -> Decision {
@@ -173,7 +173,6 @@ mod tests {
             peers: &[],
             may_be_old: false,
             is_over: false,
-            is_last: false,
         }
     }
 
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn on_knowledge_that_may_be_old_it_waits_or_refuses() {
+    fn on_knowledge_that_may_be_old_it_refuses_or_waits_even_when_it_is_over() {
         use PeerState::{Fenced, Gone, Reachable, Silent};
         let fence = Fence::new("r0", "c", None, "Promoted", &OURS);
         let only = |node: &str| Standing::Only(vec![node.to_owned()]);
@@ -269,7 +268,6 @@ mod tests {
                 let peers = [("n2".to_owned(), state)];
                 let all = View { may_be_old: true, is_over: true, peers: &peers, standing: standing.clone(), ..view(&fence) };
                 assert_eq!(short(&decide(&all)), "wait", "{standing:?} {state:?}");
-                assert_eq!(short(&decide(&View { is_last: true, ..all })), "1 unsettled", "{standing:?} {state:?}");
             }
         }
         let refused = View { may_be_old: true, standing: only("n2"), ..view(&fence) };

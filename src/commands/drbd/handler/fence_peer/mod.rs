@@ -18,9 +18,9 @@ use crate::agents::drbd_helper::handlers::{FENCED, OUTDATED};
 use crate::deadline::Deadline;
 use crate::kernel::drbd::model::{DiskState, Resource};
 use crate::ocf::cib::{Cib, Created, Fence, Pacemaker};
-use decide::{BROKEN, Decision, PeerState, View, decide};
+use decide::{BROKEN, Decision, JUST_CHANGED, PeerState, View, decide};
 use nodes::Nodes;
-use settled::is_settled;
+use settled::Membership;
 
 /// The part of the time in which better news is waited for; what is left is for placing a constraint.
 const WAITING: f64 = 0.7;
@@ -97,13 +97,13 @@ fn act(work: &Work) -> Result<Outcome> {
         let last = match scene.look(over) {
             Ok((Decision::Answer(outcome), ..)) => return Ok(outcome),
             Ok((Decision::Wait(why), ..)) => why,
-            Ok((Decision::Place(outcome), fence)) => match pacemaker.create(&fence, work.deadline) {
-                Ok(Created::Done) => return Ok(scene.checked_again(outcome, &fence)),
+            Ok((Decision::Place(outcome), fence, must_settle)) => match pacemaker.create(&fence, work.deadline) {
+                Ok(Created::Done) => return Ok(scene.checked_again(outcome, &fence, must_settle)),
                 Ok(Created::Exists) => "somebody has placed a constraint at the same time".to_owned(),
                 Err(e) => e.to_string(),
             },
-            Ok((Decision::Narrow(outcome), fence)) => match pacemaker.replace(&fence, work.deadline) {
-                Ok(()) => return Ok(scene.checked_again(outcome, &fence)),
+            Ok((Decision::Narrow(outcome), fence, must_settle)) => match pacemaker.replace(&fence, work.deadline) {
+                Ok(()) => return Ok(scene.checked_again(outcome, &fence, must_settle)),
                 Err(e) => e.to_string(),
             },
             Err(Trouble::ForGood(why)) => return Ok(Outcome::new(BROKEN, "name-mismatch", why)),
@@ -139,7 +139,7 @@ pub struct Scene<'a> {
     hosts: Vec<String>,
     map: nodes::Map,
     answer: Duration,
-    began: Instant,
+    membership: Membership,
 }
 
 impl<'a> Scene<'a> {
@@ -150,7 +150,7 @@ impl<'a> Scene<'a> {
         // The module names no peer, only drbdadm does; what the configuration says then is read once.
         let hosts =
             if work.call.peers.is_empty() && work.call.node_names.is_empty() { work.other_hosts(&own_host) } else { Vec::new() };
-        Self { work, pacemaker, own_host, hosts, map, answer: answer(work.options), began: Instant::now() }
+        Self { work, pacemaker, own_host, hosts, map, answer: answer(work.options), membership: Membership::new(work.root) }
     }
 
     /// The nodes, and the constraint that only lets in this one and those that are as good.
@@ -174,7 +174,8 @@ impl<'a> Scene<'a> {
         Ok((nodes, fence))
     }
 
-    fn look(&self, over: Deadline) -> Result<(Decision, Fence), Trouble> {
+    /// What to do, the constraint, and whether the membership must be settled for it.
+    fn look(&self, over: Deadline) -> Result<(Decision, Fence, bool), Trouble> {
         let began = Instant::now();
         let resource = self.work.look()?;
         let cib = self.pacemaker.cib(self.work.deadline)?;
@@ -186,9 +187,8 @@ impl<'a> Scene<'a> {
         };
         let standing = fence.standing(&cib);
         let peers: Vec<_> = nodes.others.iter().map(state).collect();
-        let is_last = !has_time_for_another(began.elapsed(), self.work.deadline.remaining());
         // What is not Primary yet is promoted on the word of the whole cluster.
-        let stands_still = resource.is_primary() && resource.suspended.is_any();
+        let must_settle = resource.is_primary() && resource.suspended.is_any() && !fences;
         let view = View {
             own: &nodes.own,
             fence: &fence,
@@ -197,15 +197,18 @@ impl<'a> Scene<'a> {
             disk: worst_disk(&resource),
             is_peer_up_to_date: is_peer_up_to_date(&resource),
             peers: &peers,
-            may_be_old: stands_still && !fences && !is_settled(self.work.root, self.began.elapsed()),
-            is_over: over.is_past() || is_last,
-            is_last,
+            may_be_old: must_settle && !self.membership.is_settled(self.work.root, began.elapsed()),
+            is_over: over.is_past() || !has_time_for_another(began.elapsed(), self.work.deadline.remaining()),
         };
-        Ok((decide(&view), fence))
+        Ok((decide(&view), fence, must_settle))
     }
 
-    /// While the constraint was being placed the peer may have come back, and be in sync: then it is not to stay.
-    fn checked_again(&self, outcome: Outcome, fence: &Fence) -> Outcome {
+    /// While the constraint was being placed the membership may have changed: then only a later call can tell whether it stays. Or the peer may
+    /// have come back, and be in sync: then it is not to stay.
+    fn checked_again(&self, outcome: Outcome, fence: &Fence, must_settle: bool) -> Outcome {
+        if must_settle && !self.membership.is_settled(self.work.root, Duration::ZERO) {
+            return Outcome::new(BROKEN, "not-placed", format!("{}, but {JUST_CHANGED}", outcome.why));
+        }
         let is_back = self.work.look().is_ok_and(|resource| is_peer_up_to_date(&resource));
         if !is_back {
             return outcome;
@@ -237,29 +240,4 @@ pub fn is_peer_up_to_date(resource: &Resource) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn options_of_crm_fence_peer_have_their_effect_or_are_said_to_have_none() {
-        let options = |args: &[&str]| FENCE_PEER.command().try_get_matches_from([&["fence-peer"], args].concat()).unwrap();
-        assert_eq!(answer(&options(&[])), ANSWER);
-        for (given, seconds) in [("3", 3), ("3s", 3), ("0", 1), ("20", 6), ("soon", 6)] {
-            assert_eq!(answer(&options(&["--dc-timeout", given])), Duration::from_secs(seconds), "{given}");
-        }
-        let all = options(&["--fencing-attribute", "#site", "--net-hickup=2", "--dc-timeout=5"]);
-        assert_eq!(ignored(&all), ["fencing-attribute", "network-hickup"]);
-        assert!(ignored(&options(&["--quiet"])).is_empty());
-    }
-
-    #[test]
-    fn no_look_is_begun_that_would_leave_no_time_to_act() {
-        let seconds = Duration::from_secs;
-        assert!(has_time_for_another(seconds(1), seconds(12)));
-        assert!(
-            !has_time_for_another(seconds(8), seconds(11)),
-            "the next would end after 8 s, and a constraint takes seconds too"
-        );
-        assert!(!has_time_for_another(Duration::ZERO, Duration::ZERO));
-    }
-}
+mod tests;

@@ -2,10 +2,12 @@
 //! part again at once, and for a moment has the CIB that it had before: in it the other one is a member that has placed no constraint yet, or
 //! one that has just gone. A constraint that is placed then is placed in that CIB alone, and is gone once the CIBs are one again.
 //!
-//! Without fencing nothing else keeps such a node from going on with its I/O; with fencing it does not live that long.
+//! Without fencing nothing else keeps such a node from going on with its I/O; with fencing it does not live that long. A node that hears nobody
+//! for longer than this is a part of its own, and without fencing nothing tells it from one that is left.
 
+use std::cell::Cell;
 use std::fs;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::kernel::attr::Root;
 
@@ -13,47 +15,90 @@ use crate::kernel::attr::Root;
 const RINGS: &str = "/var/lib/corosync";
 
 /// How long after a change of the membership the CIBs are one again: Pacemaker (2.1.5) took 5 s on an emulated processor.
-pub const SETTLES: Duration = Duration::from_secs(6);
+const SETTLES: Duration = Duration::from_secs(6);
 
-/// Whether the membership is as it was [`SETTLES`] ago; where corosync does not say, whether the handler has been looking for as long.
-pub fn is_settled(root: &Root, looking: Duration) -> bool {
-    since_change(root).unwrap_or(looking) >= SETTLES
+/// The membership as it is seen over the time of a call.
+#[derive(Debug)]
+pub struct Membership {
+    began: Instant,
+    /// When the membership changed, by the clock of the machine.
+    changed: Cell<Option<SystemTime>>,
+    /// Since when it is that, if it changed during the call: that clock may be put right after a machine stood still.
+    since: Cell<Option<Instant>>,
 }
 
-/// How long ago the membership changed; nothing ago when that is in the future.
-fn since_change(root: &Root) -> Option<Duration> {
+impl Membership {
+    /// As it is now.
+    pub fn new(root: &Root) -> Self {
+        Self { began: Instant::now(), changed: Cell::new(newest(root)), since: Cell::new(None) }
+    }
+
+    /// Whether it was settled when a look began that has taken so long. Where corosync does not say since when the membership is what it is, or
+    /// says a moment to come, the time of this call counts.
+    pub fn is_settled(&self, root: &Root, look: Duration) -> bool {
+        let changed = newest(root);
+        if changed != self.changed.replace(changed) {
+            self.since.set(Some(Instant::now()));
+        }
+        let by_clock = || changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+        let age = match self.since.get() {
+            Some(since) => since.elapsed(),
+            None => by_clock().unwrap_or_else(|| self.began.elapsed()),
+        };
+        age >= SETTLES + look
+    }
+}
+
+/// When it changed last.
+fn newest(root: &Root) -> Option<SystemTime> {
     let rings = root.dir(RINGS).entries().inspect_err(|e| tracing::debug!("{e}")).ok()?;
     let rings = rings.iter().filter(|entry| entry.name.starts_with("ringid_"));
-    let changed = rings.filter_map(|entry| fs::metadata(root.path(RINGS).join(&entry.name)).ok()?.modified().ok()).max()?;
-    Some(SystemTime::now().duration_since(changed).unwrap_or_default())
+    rings.filter_map(|entry| fs::metadata(root.path(RINGS).join(&entry.name)).ok()?.modified().ok()).max()
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
+    /// corosync has noted a membership so many seconds ago.
+    pub fn write(root: &Root, name: &str, ago: i64) {
+        root.dir(RINGS).create_all(0o755).unwrap();
+        let file = fs::File::create(root.path(RINGS).join(name)).unwrap();
+        let by = Duration::from_secs(ago.unsigned_abs());
+        file.set_modified(if ago < 0 { SystemTime::now() + by } else { SystemTime::now() - by }).unwrap();
+    }
+
     #[test]
-    fn a_membership_that_has_just_changed_is_not_settled() {
+    fn a_membership_that_changed_since_a_little_before_the_look_is_not_settled() {
         let keep = tempfile::tempdir().unwrap();
         let root = Root::fake(keep.path());
-        assert!(
-            !is_settled(&root, Duration::ZERO) && is_settled(&root, SETTLES),
-            "without corosync the handler's own time counts"
-        );
-        root.dir(RINGS).create_all(0o755).unwrap();
-        assert!(is_settled(&root, SETTLES));
-        let write = |name: &str, ago: i64| {
-            let now = i64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()).unwrap();
-            let moment = u64::try_from(now - ago).unwrap();
-            let file = fs::File::create(root.path(RINGS).join(name)).unwrap();
-            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(moment)).unwrap();
-        };
-        write("other", 0);
-        write("ringid_1", 60);
-        assert!(is_settled(&root, Duration::ZERO));
-        write("ringid_2", 2);
-        assert!(!is_settled(&root, SETTLES), "the newest counts");
-        write("ringid_2", -3600);
-        assert!(!is_settled(&root, SETTLES), "a clock that was put back");
+        let is_settled = |look| Membership::new(&root).is_settled(&root, Duration::from_secs(look));
+        assert!(!is_settled(0), "without corosync the time of the call counts");
+        write(&root, "other", 60);
+        assert!(!is_settled(0));
+        write(&root, "ringid_1", 60);
+        assert!(is_settled(0));
+        write(&root, "ringid_2", 2);
+        assert!(!is_settled(0), "the newest counts");
+        write(&root, "ringid_2", 8);
+        assert!(is_settled(1) && !is_settled(3), "it changed before the look began that took 1 s, and too soon for one of 3 s");
+        write(&root, "ringid_2", -3600);
+        let membership = Membership::new(&root);
+        assert!(!membership.is_settled(&root, Duration::ZERO));
+        let earlier = Membership { began: Instant::now().checked_sub(SETTLES).unwrap(), ..membership };
+        assert!(earlier.is_settled(&root, Duration::ZERO), "a clock that was put back");
+    }
+
+    #[test]
+    fn one_that_changes_during_the_call_counts_from_then_whatever_the_clock_says() {
+        let keep = tempfile::tempdir().unwrap();
+        let root = Root::fake(keep.path());
+        write(&root, "ringid_1", 60);
+        let membership = Membership::new(&root);
+        assert!(membership.is_settled(&root, Duration::ZERO));
+        write(&root, "ringid_1", 30);
+        assert!(!membership.is_settled(&root, Duration::ZERO));
+        membership.since.set(Instant::now().checked_sub(SETTLES));
+        assert!(membership.is_settled(&root, Duration::ZERO));
     }
 }
