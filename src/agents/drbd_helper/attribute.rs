@@ -5,7 +5,7 @@
 //! deletes the node's scores from the CIB, and pacemaker-attrd, which has them still, is not told (seen with 2.1.5): from then on the
 //! node is not promoted, and if it was, it is demoted. A node that stood still and goes on takes all others for dead, and does the same to
 //! them. So a score that may be lost in this way is written by `attrd_updater --refresh` too: for a while after the controller was
-//! replaced, after a peer has come back, and after what was Primary was demoted.
+//! replaced, after a peer has come back, and after what was Primary was demoted; and when it is old.
 
 use std::time::Duration;
 
@@ -182,6 +182,11 @@ mod tests {
         assert_eq!(doubt(&written(Kept::Unsure), Some(10)), Doubt::Copy, "writing it failed");
         assert_eq!(doubt(&written(Kept::By(me.pid, me.start + 1)), Some(10)), Doubt::New, "whoever kept it is gone");
         assert_eq!(doubt(&written(Kept::Somewhere), None), Doubt::New);
+        let old = |value| Written { value, at: 0, ..written(Kept::Somewhere) };
+        if since(0) >= BELIEVED {
+            assert_eq!(doubt(&old(Some(10)), Some(10)), Doubt::Copy, "it is old");
+            assert_eq!(doubt(&old(None), None), Doubt::New, "there is nothing to be in the CIB");
+        }
     }
 
     #[test]

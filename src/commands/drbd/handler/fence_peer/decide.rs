@@ -54,6 +54,7 @@ impl PeerState {
 
 /// All that the decision depends on.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself")]
 pub struct View<'a> {
     /// The node this runs on.
     pub own: &'a str,
