@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::error::{KernelError, Result};
 
@@ -122,6 +123,15 @@ impl Dir {
     pub fn file_size(&self) -> Result<Option<u64>> {
         let meta = fs::metadata(&self.path).map_err(|e| KernelError::new("look at", &self.path, e))?;
         Ok(meta.is_file().then_some(meta.len()))
+    }
+
+    /// When what is at this path was last written, by the clock of the machine.
+    ///
+    /// # Errors
+    /// Whatever `stat` says.
+    pub fn written(&self) -> Result<SystemTime> {
+        let meta = fs::metadata(&self.path).and_then(|meta| meta.modified());
+        meta.map_err(|e| KernelError::new("look at", &self.path, e))
     }
 
     /// Reads the attribute `attr` without its final newline.

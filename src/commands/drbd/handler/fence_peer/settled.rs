@@ -6,13 +6,12 @@
 //! for longer than this is a part of its own, and without fencing nothing tells it from one that is left.
 
 use std::cell::Cell;
-use std::fs;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::kernel::attr::Root;
 
 /// Where corosync notes the number of each new membership, in `ringid_NODE` (`exec/totemsrp.c`, `memb_ring_id_store`).
-const RINGS: &str = "/var/lib/corosync";
+pub const RINGS: &str = "/var/lib/corosync";
 
 /// How long after a change of the membership the CIBs are one again: Pacemaker (2.1.5) took 5 s on an emulated processor.
 const SETTLES: Duration = Duration::from_secs(6);
@@ -51,22 +50,16 @@ impl Membership {
 
 /// When it changed last.
 fn newest(root: &Root) -> Option<SystemTime> {
-    let rings = root.dir(RINGS).entries().inspect_err(|e| tracing::debug!("{e}")).ok()?;
+    let dir = root.dir(RINGS);
+    let rings = dir.entries().inspect_err(|e| tracing::debug!("{e}")).ok()?;
     let rings = rings.iter().filter(|entry| entry.name.starts_with("ringid_"));
-    rings.filter_map(|entry| fs::metadata(root.path(RINGS).join(&entry.name)).ok()?.modified().ok()).max()
+    rings.filter_map(|entry| dir.dir(&entry.name).written().inspect_err(|e| tracing::debug!("{e}")).ok()).max()
 }
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
+    use super::super::tests::write_ring;
     use super::*;
-
-    /// corosync has noted a membership so many seconds ago.
-    pub fn write(root: &Root, name: &str, ago: i64) {
-        root.dir(RINGS).create_all(0o755).unwrap();
-        let file = fs::File::create(root.path(RINGS).join(name)).unwrap();
-        let by = Duration::from_secs(ago.unsigned_abs());
-        file.set_modified(if ago < 0 { SystemTime::now() + by } else { SystemTime::now() - by }).unwrap();
-    }
 
     #[test]
     fn a_membership_that_changed_since_a_little_before_the_look_is_not_settled() {
@@ -74,15 +67,15 @@ pub mod tests {
         let root = Root::fake(keep.path());
         let is_settled = |look| Membership::new(&root).is_settled(&root, Duration::from_secs(look));
         assert!(!is_settled(0), "without corosync the time of the call counts");
-        write(&root, "other", 60);
+        write_ring(&root, "other", 60);
         assert!(!is_settled(0));
-        write(&root, "ringid_1", 60);
+        write_ring(&root, "ringid_1", 60);
         assert!(is_settled(0));
-        write(&root, "ringid_2", 2);
+        write_ring(&root, "ringid_2", 2);
         assert!(!is_settled(0), "the newest counts");
-        write(&root, "ringid_2", 8);
+        write_ring(&root, "ringid_2", 8);
         assert!(is_settled(1) && !is_settled(3), "it changed before the look began that took 1 s, and too soon for one of 3 s");
-        write(&root, "ringid_2", -3600);
+        write_ring(&root, "ringid_2", -3600);
         let membership = Membership::new(&root);
         assert!(!membership.is_settled(&root, Duration::ZERO));
         let earlier = Membership { began: Instant::now().checked_sub(SETTLES).unwrap(), ..membership };
@@ -93,10 +86,10 @@ pub mod tests {
     fn one_that_changes_during_the_call_counts_from_then_whatever_the_clock_says() {
         let keep = tempfile::tempdir().unwrap();
         let root = Root::fake(keep.path());
-        write(&root, "ringid_1", 60);
+        write_ring(&root, "ringid_1", 60);
         let membership = Membership::new(&root);
         assert!(membership.is_settled(&root, Duration::ZERO));
-        write(&root, "ringid_1", 30);
+        write_ring(&root, "ringid_1", 30);
         assert!(!membership.is_settled(&root, Duration::ZERO));
         membership.since.set(Instant::now().checked_sub(SETTLES));
         assert!(membership.is_settled(&root, Duration::ZERO));
