@@ -306,7 +306,7 @@ esac
         let (env, call) =
             (Env::default(), Call { minors: vec![10], volumes: vec![0], peers: vec!["n2".into()], ..Call::default() });
         let options = FENCE_PEER.command().try_get_matches_from(["fence-peer"]).unwrap();
-        let (deadline, afterwards) = (Deadline::after(Duration::from_secs(4)), RefCell::new(None));
+        let (deadline, afterwards) = (Deadline::after(Duration::from_secs(5)), RefCell::new(None));
         let work =
             Work { root: &root, env: &env, call: &call, resource: "r0", options: &options, deadline, afterwards: &afterwards };
         let outcome = act(&work).unwrap();
@@ -320,7 +320,7 @@ esac
         let placed = || (5, "constraint-placed".to_owned(), true);
         let not_placed = || (BROKEN, "not-placed".to_owned(), false);
         assert_eq!(answer_of(FROZEN, 60, "false", "0", ":"), placed());
-        assert_eq!(answer_of(FROZEN, 4, "false", "0", ":"), placed(), "it waits for that");
+        assert_eq!(answer_of(FROZEN, 5, "false", "0", ":"), placed(), "it waits for that");
         assert_eq!(answer_of(FROZEN, 0, "false", "0", ":"), not_placed());
         assert_eq!(answer_of(FROZEN, 5, "false", "3", ":"), not_placed(), "the CIB was read when it had just changed");
         let fences = answer_of(FROZEN, 0, "true", "0", ":");
