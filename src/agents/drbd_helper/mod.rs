@@ -53,8 +53,8 @@ pub static DRBD_HELPER: AgentSpec = AgentSpec {
            frozen I/O, a lost disk, two Primaries and a resync apart, and its reason says what to type next. With degraded_codes it answers 190 \
            or 191 while the resource serves and somebody should look; otherwise that is logged.\n\n\
            A side that may hold older or diverged data is guarded: it has no promotion score and is not promoted until somebody says ocf-san drbd \
-           guard clear, or, after a split brain and of older data, both sides are connected and up to date. A start never connects what a split brain has dropped, and nothing is \
-           ever forced.\n\n\
+           guard clear, or, after a split brain and of older data, both sides are connected and up to date. A start never connects what a split \
+           brain has dropped, and nothing is ever forced.\n\n\
            Notifications are useful (notify=true) and not needed, but to connect what was promoted on both sides. It runs without Pacemaker \
            too, below the OCF wrapper of drbd-reactor: there it writes no promotion score.",
     params: params::ALL,

@@ -120,7 +120,7 @@ impl Record {
         }
     }
 
-    /// So many peers are connected now. When one has come back, what was the cluster's state on it meanwhile may count for a moment.
+    /// So many peers are connected now. Where one has come back, Pacemaker on it may just have deleted the score.
     pub fn note_peers(&mut self, connected: usize) {
         if connected > self.connected_peers {
             self.doubt_score();

@@ -97,10 +97,7 @@ pub fn decide(view: &View) -> Decision {
         Decision::Place(_) | Decision::Narrow(_) => true,
         Decision::Wait(_) => false,
     };
-    if !(view.may_be_old && lets_go_on) {
-        return decision;
-    }
-    Decision::Wait(JUST_CHANGED.to_owned())
+    if view.may_be_old && lets_go_on { Decision::Wait(JUST_CHANGED.to_owned()) } else { decision }
 }
 
 fn table(view: &View) -> Decision {

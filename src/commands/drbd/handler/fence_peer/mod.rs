@@ -207,7 +207,7 @@ impl<'a> Scene<'a> {
     /// have come back, and be in sync: then it is not to stay.
     fn checked_again(&self, outcome: Outcome, fence: &Fence, must_settle: bool) -> Outcome {
         if must_settle && !self.membership.is_settled(self.work.root, Duration::ZERO) {
-            return Outcome::new(BROKEN, "not-placed", format!("{}, but {JUST_CHANGED}", outcome.why));
+            return Outcome::new(BROKEN, "unsettled", format!("{}, but {JUST_CHANGED}", outcome.why));
         }
         let is_back = self.work.look().is_ok_and(|resource| is_peer_up_to_date(&resource));
         if !is_back {
@@ -333,7 +333,7 @@ esac
     #[test]
     fn a_membership_that_changes_while_the_constraint_is_placed_lets_nothing_go_on() {
         let changes = "date >var/lib/corosync/ringid_1";
-        assert_eq!(answer_of(FROZEN, 60, "false", "0", changes), (BROKEN, "not-placed".to_owned(), true));
+        assert_eq!(answer_of(FROZEN, 60, "false", "0", changes), (BROKEN, "unsettled".to_owned(), true));
     }
 
     /// corosync has noted a membership so many seconds ago.
