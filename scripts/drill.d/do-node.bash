@@ -8,6 +8,9 @@ is_off() { ! is_on "$1"; } # NODE
 do_panic() { reboots_by "$victim" 'echo c >/proc/sysrq-trigger'; }
 undo_panic() { back_from_boot "$victim"; }
 do_power_cut() { lab cut "$victim"; }
+# Nothing may fail that waits until DRBD lets writes go on.
+do_power_cut_standby() { read_volumes "$active" 6 && lab cut "$victim"; }
+undo_power_cut_standby() { read_no_more "$active"; }
 do_freeze() { lab freeze "$victim"; }
 # It reboots itself if a stop hangs on I/O that waits for fence-peer; otherwise it is demoted.
 undo_freeze() { lab thaw "$victim" && wait_for 150 gave_way; }

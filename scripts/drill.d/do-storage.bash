@@ -31,14 +31,20 @@ undo_hung_below() {
 do_vg_full() { on "$active" 'lvcreate -q -y -Wn -Zn -l 100%FREE -n lv-fill vg1' && move_group; }
 undo_vg_full() { on "$first_other" 'lvremove -q -f vg1/lv-fill'; }
 
-# The volumes are read, as the examples have it, but more often.
+# The volumes are read, as the examples have it, but more often. Not by pcs, which takes an emulated processor minutes at times.
+read_volumes() { # NODE SECONDS
+    local level='<instance_attributes id="p_lvm-read-params"><nvpair id="p_lvm-read-level" name="OCF_CHECK_LEVEL" value="10"/></instance_attributes>'
+    local op="<op id=\"p_lvm-read\" name=\"monitor\" interval=\"$2s\" timeout=\"20s\">$level</op>"
+    on "$1" "cibadmin --create --xpath '//primitive[@id=\"p_lvm\"]/operations' --xml-text '$op'" && wait_for 90 are_read "$1" "$2"
+}
+are_read() { on "$1" "cibadmin --query --scope status | grep p_lvm_monitor_${2}000 | grep -q 'rc-code=\"0\"'"; } # NODE SECONDS
+read_no_more() { on "$1" cibadmin --delete --xml-text '<op id="p_lvm-read"/>'; } # NODE
+
 do_hung_read() {
     console_before=$(lab console "$active" | wc -c)
-    limit=240 on "$other" pcs resource op add p_lvm monitor interval=20s timeout=20s OCF_CHECK_LEVEL=10 && wait_for 60 are_read && suspend_below "$active"
+    read_volumes "$other" 20 && suspend_below "$active"
 }
-are_read() { on "$other" 'cibadmin --query --scope status | grep p_lvm_monitor_20000 | grep -q "rc-code=\"0\""'; }
-# Not by pcs, which takes an emulated processor minutes at times.
-undo_hung_read() { back_from_boot "$victim" && on "$other" cibadmin --delete --xml-text '<op id="p_lvm-monitor-interval-20s"/>'; }
+undo_hung_read() { back_from_boot "$victim" && read_no_more "$other"; }
 check_hung_read() { check_hung_disk; }
 
 do_root_hung() { lab stall "$victim" root; }

@@ -70,7 +70,7 @@ both_ways shutdown node moves 'clean power off' 'the group is moved before it go
 case_is panic node moves 'kernel panic (sysrq c) on the active node' 'the other node takes over' core
 case_is panic-standby node stays 'kernel panic (sysrq c) on the stand-by' "$stand" gap=40
 case_is power-cut node moves 'power cut of the active node' 'the other node takes over' core
-case_is power-cut-standby node stays 'power cut of the stand-by' "$stand" gap=40
+case_is power-cut-standby node stays 'power cut of the stand-by, while the volumes are read (cLVM, level 10)' "$stand" gap=40
 case_is freeze node moves 'processors stand still, then go on, on the active node' 'the other node takes over, and the thawed one gives way' \
     splits twice
 case_is freeze-standby node stays 'processors stand still, then go on, on the stand-by' "$stand" gap=40

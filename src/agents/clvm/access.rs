@@ -7,6 +7,7 @@ use super::look::{self, Device};
 use super::values::{Mode, matches};
 use crate::deadline::Deadline;
 use crate::kernel::dm::DeviceMapper;
+use crate::kernel::error::KernelError;
 use crate::kernel::lvm::command::Lvm;
 use crate::kernel::lvm::names::VgName;
 use crate::kernel::lvm::report::VolumeGroup;
@@ -75,8 +76,8 @@ impl Clvm {
         let deadline = cx.deadline.share(0.6);
         match mode {
             Mode::SystemId if self.releases => {
-                (cx.progress)(&format!("give up the system id of {vg}"));
-                logged(lvm.change("give up the system id of", vg, &["--systemid", ""], deadline).map_err(OcfError::from));
+                let release = || lvm.change("give up the system id of", vg, &["--systemid", ""], deadline);
+                logged(unless_used(cx, vg, mode, "system id", deadline, release));
             }
             Mode::Local | Mode::SystemId => {}
             Mode::Tagging => logged(remove_tag(cx, lvm, vg, tag, deadline)),
@@ -92,7 +93,13 @@ impl Clvm {
             let why = "vg_access_mode=system_id: this host has none (global/system_id_source in lvm.conf)";
             return Err(OcfError::new(Code::Args, why));
         }
-        let owner = facts.system_id.as_str();
+        let Some(_turn) = lockspace::turn(cx, vg, deadline.share(0.5))? else {
+            return Err(OcfError::new(Code::Generic, format_args!("{vg}: another resource takes it over or gives it up")));
+        };
+        // Another resource may have done so since it was seen, and LVM refuses to give it to its owner.
+        let gone = || OcfError::new(Code::Generic, format_args!("{vg}: no such volume group is to be seen any more"));
+        let owner = lvm.report(vg, false, deadline.share(0.5))?.ok_or_else(gone)?.system_id;
+        let owner = owner.as_str();
         if owner != own {
             let is_ours = |id: &str| self.system_ids.iter().any(|known| known == id) || members(cx.root).is_member(id);
             if !owner.is_empty() && !is_ours(owner) {
@@ -146,17 +153,31 @@ impl Clvm {
 
 /// Removes the tag, unless another resource is active here by it or is about to be.
 fn remove_tag(cx: &Context, lvm: &Lvm, vg: &VgName, tag: &str, deadline: Deadline) -> Result<(), OcfError> {
+    let remove = || lvm.change("remove a tag from", vg, &["--deltag", tag], deadline);
+    unless_used(cx, vg, Mode::Tagging, "tag", deadline, remove)
+}
+
+/// Lets `change` take away what makes the volume group this node's, unless another resource is active here or is about to be.
+fn unless_used(
+    cx: &Context,
+    vg: &VgName,
+    mode: Mode,
+    what: &str,
+    deadline: Deadline,
+    change: impl FnOnce() -> Result<(), KernelError>,
+) -> Result<(), OcfError> {
     let Some(_turn) = lockspace::turn(cx, vg, deadline.share(0.5))? else {
-        tracing::warn!("{vg}: its tag stays for whoever is starting");
+        tracing::warn!("{vg}: its {what} stays for whoever is starting");
         return Ok(());
     };
     let devices = DeviceMapper::open(cx.root)?.map(|dm| look::devices(&dm, Some(vg), None)).transpose()?.unwrap_or_default();
     let active = devices.iter().find(|device| device.is_volume()).map(Device::spoken);
-    if let Some(other) = active.map_or_else(|| lockspace::other_user(cx, vg, Mode::Tagging), |active| Ok(Some(active)))? {
-        tracing::info!("{vg}: its tag stays for {other}");
+    if let Some(other) = active.map_or_else(|| lockspace::other_user(cx, vg, mode), |active| Ok(Some(active)))? {
+        tracing::info!("{vg}: its {what} stays for {other}");
         return Ok(());
     }
-    Ok(lvm.change("remove a tag from", vg, &["--deltag", tag], deadline)?)
+    (cx.progress)(&format!("give up the {what} of {vg}"));
+    Ok(change()?)
 }
 
 /// A volume group with an owner is nobody else's, in every mode.

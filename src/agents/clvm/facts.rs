@@ -6,12 +6,13 @@ use super::Clvm;
 use super::look::{self, Device};
 use super::record::Record;
 use super::values::{Mode, Scope};
+use crate::deadline::Deadline;
 use crate::kernel::dm::DeviceMapper;
 use crate::kernel::lvm::command::Lvm;
 use crate::kernel::lvm::drift::{self, Drift};
 use crate::kernel::lvm::names::{Uuid, VgName};
 use crate::kernel::lvm::report::VolumeGroup;
-use crate::ocf::error::OcfError;
+use crate::ocf::error::{Code, OcfError};
 use crate::ocf::run::{Context, State};
 
 /// A difference must still be there after this long: a resize changes the metadata first.
@@ -96,33 +97,51 @@ impl Clvm {
 
     /// What is to be said of the mappings when they are compared with the metadata. That it can not be read is one more thing worth a
     /// look.
-    pub(super) fn compared(&self, cx: &Context, dm: &DeviceMapper, own: &[Device], record: Option<&Record>) -> Option<State> {
-        let vg = match record {
-            Some(record) => name_now(own, record)?,
-            None => self.vg.clone().ok()?,
+    ///
+    /// # Errors
+    /// Another host has taken the volume group over. A restart here would take it back while the other one writes, so this is an error that
+    /// Pacemaker (2.1, "OCF Return Codes": hard) does not answer with one.
+    pub(super) fn compared(
+        &self,
+        cx: &Context,
+        dm: &DeviceMapper,
+        own: &[Device],
+        record: Option<&Record>,
+    ) -> Result<Option<State>, OcfError> {
+        let named = match record {
+            Some(record) => name_now(own, record),
+            None => self.vg.clone().ok(),
         };
-        let read = || -> Result<(VolumeGroup, Vec<Drift>), OcfError> {
+        let Some(vg) = named else { return Ok(None) };
+        let read = || -> Result<(VolumeGroup, Lvm, Vec<Drift>), OcfError> {
             let why = format_args!("no volume group {vg} is to be seen");
             let is_same =
                 |(facts, _): &(VolumeGroup, Lvm)| record.is_none_or(|record| record.vg_uuid().as_ref() == Some(&facts.uuid));
             let facts = self.facts(cx, &vg, record, true)?.filter(is_same);
-            let (facts, _) = facts.ok_or_else(|| OcfError::new(crate::ocf::error::Code::Generic, why))?;
+            let (facts, lvm) = facts.ok_or_else(|| OcfError::new(Code::Generic, why))?;
             let drift = if facts.missing_pvs > 0 { Vec::new() } else { drift::find(cx.root, dm, &facts)? };
-            Ok((facts, drift))
+            Ok((facts, lvm, drift))
         };
         let seen = match read() {
-            Ok((_, drift)) if !drift.is_empty() => {
+            Ok((_, _, drift)) if !drift.is_empty() => {
                 std::thread::sleep(SETTLES.min(cx.deadline.remaining() / 4));
                 read()
             }
             other => other,
         };
-        let (facts, drift) = match seen {
+        let (facts, lvm, drift) = match seen {
             Ok(seen) => seen,
-            Err(e) => return Some(State::Degraded(e.to_string())),
+            Err(e) => return Ok(Some(State::Degraded(e.to_string()))),
         };
-        if let Some(owner) = self.new_owner(&facts, record) {
-            return Some(State::Failed(format!("{vg} belongs to {owner} now, and is active here")));
+        match self.new_owner(&lvm, &facts, record, cx.deadline.share(0.5)) {
+            Some("") => {
+                return Ok(Some(State::Degraded(format!("{vg} is active here and belongs to no host: vgchange --systemid"))));
+            }
+            Some(owner) => {
+                let why = format!("{vg} belongs to {owner} now, and is active here");
+                return if cx.env.is_probe() { Ok(Some(State::Failed(why))) } else { Err(OcfError::new(Code::Args, why)) };
+            }
+            None => {}
         }
         let what = match drift.into_iter().next() {
             Some(Drift::Refresh { lv, why }) => Some(format!("{vg}/{lv}: {why} (ocf-san lvm repair {vg})")),
@@ -132,13 +151,19 @@ impl Clvm {
             None if facts.missing_pvs > 0 => Some(format!("{vg} lacks {} of its physical volumes", facts.missing_pvs)),
             None => self.left_out(&facts, own, record).map(|lv| format!("{vg}/{lv} is not active, and no start is recorded")),
         };
-        what.map(State::Degraded)
+        Ok(what.map(State::Degraded))
     }
 
-    /// Who has taken the volume group over since the start.
-    fn new_owner(&self, facts: &VolumeGroup, record: Option<&Record>) -> Option<String> {
-        let own = record?.system_id.as_ref().filter(|_| self.mode == Ok(Mode::SystemId))?;
-        (facts.system_id != *own && !facts.system_id.is_empty()).then(|| facts.system_id.clone())
+    /// Whose the volume group is, in mode `system_id`, if it is not this host's any more; empty: nobody's.
+    fn new_owner<'a>(&self, lvm: &Lvm, facts: &'a VolumeGroup, record: Option<&Record>, deadline: Deadline) -> Option<&'a str> {
+        if self.mode != Ok(Mode::SystemId) {
+            return None;
+        }
+        let own = match record {
+            Some(record) => record.system_id.clone()?,
+            None => lvm.system_id(deadline).ok().filter(|id| !id.is_empty())?,
+        };
+        (facts.system_id != own).then_some(facts.system_id.as_str())
     }
 
     /// A logical volume that a start would have activated, where none is recorded.

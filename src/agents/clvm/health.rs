@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Clvm;
 use super::look::{self, Device};
 use super::record::Record;
+use super::stop;
 use super::values::{Mode, Sharing};
 use crate::agents::jobs::{Job, Wave};
 use crate::kernel::attr::Root;
@@ -30,7 +31,7 @@ impl Clvm {
     /// What is to be said of the logical volumes that is not seen without asking their disks; `None` when all is well.
     ///
     /// # Errors
-    /// Device-mapper does not answer.
+    /// Device-mapper does not answer, or another host has taken the volume group over.
     pub(super) fn deep_look(
         &self,
         cx: &Context,
@@ -58,6 +59,12 @@ impl Clvm {
             Job::new(device.spoken(), move || state_of(&root, &device, warn, &findings))
         };
         let below = look::stacks(dm, all, &volumes)?;
+        // DRBD-helper says what is to become of it; what reads meanwhile hangs, and keeps a stop from ending.
+        let frozen =
+            || stop::frozen_below(cx, dm, own).map(|minor| State::Degraded(format!("the I/O of drbd{minor} stands still")));
+        if let Some(state) = frozen() {
+            return Ok(Some(state));
+        }
         let begun = Instant::now();
         // All at once, so that each has all of its time.
         let mut reads = Wave::start(volumes.iter().map(read).collect(), volumes.len());
@@ -68,7 +75,8 @@ impl Clvm {
         }
         if !is_read {
             let who = reads.outstanding().next().unwrap_or_default();
-            return Ok(Some(State::Failed(format!("{who} did not answer within {:.0} s", begun.elapsed().as_secs_f64()))));
+            let failed = || State::Failed(format!("{who} did not answer within {:.0} s", begun.elapsed().as_secs_f64()));
+            return Ok(Some(frozen().unwrap_or_else(failed)));
         }
         let is_asked = states.wait(cx.deadline.share(0.4).within(self.read_timeout));
         if let Some(e) = states.take_failed().into_iter().next() {
@@ -79,10 +87,11 @@ impl Clvm {
             return Ok(Some(State::Degraded(format!("{who}: device-mapper does not say how it is"))));
         }
         let trouble = findings.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
-        if let Some(why) = trouble.or_else(|| self.unlocked(cx, dm, all, &volumes, ANSWER)) {
-            return Ok(Some(State::Degraded(why)));
-        }
-        Ok(self.compared(cx, dm, own, record))
+        let degraded = trouble.or_else(|| self.unlocked(cx, dm, all, &volumes, ANSWER)).map(State::Degraded);
+        // A mirror is degraded just when its sites have parted, and the volume group may have been taken over by the other one.
+        let compared = self.compared(cx, dm, own, record)?;
+        let is_failed = matches!(compared, Some(State::Failed(_)));
+        Ok(if is_failed { compared } else { degraded.or(compared) })
     }
 
     /// A logical volume that is active without the lock that it should have.

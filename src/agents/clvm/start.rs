@@ -70,10 +70,9 @@ impl Start<'_> {
         (self.cx.progress)(&format!("read the metadata of {}", self.vg));
         loop {
             let facts = self.lvm.report(&self.vg, false, self.cx.deadline.share(0.5))?;
-            // A disk of several may come a moment later.
-            let is_enough = |facts: &VolumeGroup| facts.missing_pvs == 0 || self.missing() != Missing::Nothing;
             match facts {
-                Some(facts) if is_enough(&facts) || until.is_past() => return Ok(facts),
+                // A disk of several may come a moment later, and may be the one with the newer half of a mirror.
+                Some(facts) if facts.missing_pvs == 0 || until.is_past() => return Ok(facts),
                 _ => {}
             }
             if until.is_past() {

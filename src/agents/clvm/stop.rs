@@ -278,6 +278,11 @@ fn hangs(cx: &Context, leaves: &[BlockDevice]) -> bool {
     false
 }
 
+/// The minor of a DRBD device below the devices `own` whose I/O stands still.
+pub fn frozen_below(cx: &Context, dm: &DeviceMapper, own: &[Device]) -> Option<u32> {
+    frozen_drbd(cx, &leaves(cx.root, dm, own).unwrap_or_default())
+}
+
 /// The minor of a DRBD device among the disks `leaves` whose I/O stands still.
 fn frozen_drbd(cx: &Context, leaves: &[BlockDevice]) -> Option<u32> {
     let minors: Vec<u32> = leaves.iter().filter(|leaf| leaf.major() == drbd::MAJOR).map(BlockDevice::minor).collect();

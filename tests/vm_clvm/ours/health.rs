@@ -32,6 +32,22 @@ fn a_mirror_is_well_until_a_leg_fails_and_that_is_named() {
     world.has(&[]);
 }
 
+/// The sites of a mirror part: its leg is lost and the other one takes it over, at the same time.
+#[test]
+#[ignore = "vm: activates volumes"]
+fn a_mirror_that_is_degraded_and_taken_over_is_a_failure() {
+    let world = mirrored();
+    world.conf("global/system_id_source = \"uname\"");
+    let of = |action: &str| world.call(action).set("vg_access_mode", "system_id");
+    of("start").run().is(0);
+    world.behind_its_back("vgchange --systemid elsewhere VG");
+    world.fail(1);
+    sh(&format!("dd if=/dev/zero of=/dev/{}/mirror bs=4k count=16 oflag=direct conv=notrunc", world.vg)).ok();
+    until("the kernel notices", 20, || sh(&format!("dmsetup status {}-mirror", world.vg)).ok().contains('D'));
+    of("monitor").level(10).run().is(2).says(&["elsewhere"]);
+    of("stop").run().is(0);
+}
+
 #[test]
 #[ignore = "vm: pulls a disk out"]
 fn a_mirror_that_misses_a_leg_is_started_when_degraded_is_allowed() {

@@ -71,6 +71,35 @@ fn a_system_id_is_given_back_if_asked() {
     of("stop").run().is(0);
 }
 
+/// The second one finds that the first has it already, which LVM takes for an error.
+#[test]
+#[ignore = "vm: activates volumes"]
+fn two_resources_take_over_one_volume_group_at_once() {
+    let world = World::with(1, &["one", "two"]);
+    world.conf(HERE);
+    for owner in ["here", "there"] {
+        world.lvm(&format!("vgchange -qy --systemid {owner} VG"));
+    }
+    let of = |volume: &str, action: &str| {
+        let call = system_id(&world, action).set("lvname", volume).set("system_ids", "there").set("release_system_id", "true");
+        call.env("OCF_RESOURCE_INSTANCE", &format!("p_{volume}"))
+    };
+    std::thread::scope(|scope| {
+        let starts = ["one", "two"].map(|volume| {
+            let call = of(volume, "start");
+            scope.spawn(move || call.run().is(0))
+        });
+        for start in starts {
+            start.join().unwrap();
+        }
+    });
+    world.has(&["one", "two"]);
+    of("one", "stop").run().is(0);
+    assert_eq!(world.vgs("systemid"), "here", "the other one is active by it");
+    of("two", "stop").run().is(0);
+    assert_eq!(world.vgs("systemid"), "");
+}
+
 /// It is by name, as `system_id_source = "uname"` has it.
 #[test]
 #[ignore = "vm: activates volumes"]

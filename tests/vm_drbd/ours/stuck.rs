@@ -54,11 +54,11 @@ fn a_notification_that_connects_waits_for_a_handler() {
     world.settles("Connected", "UpToDate/UpToDate");
 }
 
-/// Whatever LVM reads there hangs, and what hangs keeps DRBD from being taken down: a node that nobody fences and that has been given up could
-/// only be rebooted then.
+/// The peer's loss, with `resource-and-stonith`, is no failure of what serves. Whatever reads there hangs, and what hangs keeps DRBD from being
+/// taken down: a node that nobody fences and that has been given up could only be rebooted then.
 #[test]
 #[ignore = "vm: freezes I/O"]
-fn what_stands_on_frozen_drbd_is_stopped_without_lvm_and_drbd_after_it() {
+fn what_stands_on_frozen_drbd_has_not_failed_and_is_stopped_without_lvm_and_drbd_after_it() {
     let world = primary_with("exit 1");
     let (vg, node) = (format!("frozen{}", world.resource), world.device());
     let on = format!("--devices {node}");
@@ -68,8 +68,11 @@ fn what_stands_on_frozen_drbd_is_stopped_without_lvm_and_drbd_after_it() {
         call.set("vgname", &vg).set("devices", &node).set("vg_access_mode", "tagging")
     };
     lvm("start").run().is(0);
+    let deep = || lvm("monitor").level(10).run();
+    deep().is(0);
     lose_peer(&world);
     let since = Instant::now();
+    deep().is(190).says(&["stands still"]);
     lvm("stop").run().is(0);
     assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
     assert!(is_frozen(&world), "nothing was frozen, so this has shown nothing");
