@@ -15,28 +15,37 @@ agent=${AGENT:-ocf:san:cLVM}       # ocf:heartbeat:LVM-activate takes the same p
 #   - fencing that works. After a node is lost dlm gives no lock to anybody until it has heard that the node was fenced: without a
 #     fence device that is for ever, and ocf:pacemaker:controld refuses to start.
 
+# All of it becomes known at once, so that no volume starts before its daemons.
+work=$(mktemp -d)
+trap 'rm -r "$work"' EXIT
+pcs cluster cib "$work/before"
+cp "$work/before" "$work/cib"
+p() { pcs -f "$work/cib" "$@"; }
+
 # Nothing moves back by itself.
-pcs resource defaults update resource-stickiness=200
+p resource defaults update resource-stickiness=200
 
 # 1. The lock daemons, on every node. Without quorum dlm gives no lock either: what runs goes on, nothing is moved.
-pcs property set no-quorum-policy=freeze
-pcs resource create p_dlm ocf:pacemaker:controld \
+p property set no-quorum-policy=freeze
+p resource create p_dlm ocf:pacemaker:controld \
     op start timeout=90s op stop timeout=100s op monitor interval=30s timeout=30s on-fail=fence --group g_locks
 # on-fail=fence: to restart a crashed lvmlockd in place, Pacemaker first stops the volumes, whose locks then nobody gives back, and no node
 # can start them any more.
-pcs resource create p_lvmlockd ocf:heartbeat:lvmlockd \
+p resource create p_lvmlockd ocf:heartbeat:lvmlockd \
     op start timeout=90s op stop timeout=90s op monitor interval=30s timeout=30s on-fail=fence --group g_locks
 # interleave: a node waits for its own daemons, not for those of all nodes.
-pcs resource clone g_locks interleave=true
+p resource clone g_locks interleave=true
 
 # 2. An exclusive volume. The first cLVM on a node starts the lockspace of the volume group, the last one stops it. The operations are those
 # that the agent advises: monitors every 10 s and, down to the disk, every 60 s.
-pcs resource create "p_${exclusive}" "$agent" vgname="$vg" lvname="$exclusive" vg_access_mode=lvmlockd --group g_san
-pcs constraint order start g_locks-clone 'then' g_san
-pcs constraint colocation add g_san with g_locks-clone
+p resource create "p_${exclusive}" "$agent" vgname="$vg" lvname="$exclusive" vg_access_mode=lvmlockd --group g_san
+p constraint order start g_locks-clone 'then' g_san
+p constraint colocation add g_san with g_locks-clone
 
 # 3. A shared one, as a clone.
-pcs resource create "p_${shared}" "$agent" vgname="$vg" lvname="$shared" vg_access_mode=lvmlockd activation_mode=shared \
+p resource create "p_${shared}" "$agent" vgname="$vg" lvname="$shared" vg_access_mode=lvmlockd activation_mode=shared \
     clone interleave=true
-pcs constraint order start g_locks-clone 'then' "p_${shared}-clone"
-pcs constraint colocation add "p_${shared}-clone" with g_locks-clone
+p constraint order start g_locks-clone 'then' "p_${shared}-clone"
+p constraint colocation add "p_${shared}-clone" with g_locks-clone
+
+pcs cluster cib-push "$work/cib" "diff-against=$work/before"

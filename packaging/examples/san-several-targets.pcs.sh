@@ -24,7 +24,8 @@ pcs cluster cib "$work/before"
 cp "$work/before" "$work/cib"
 p() { pcs -f "$work/cib" "$@"; }
 
-p property set stonith-enabled=true no-quorum-policy=ignore
+# What these are for: san-two-nodes.pcs.sh.
+p property set stonith-enabled=true no-quorum-policy=freeze
 p resource defaults update resource-stickiness=200 migration-threshold=2
 while read -r name resource vg iqn address preferred; do
     [ -n "$name" ] || continue
@@ -33,7 +34,8 @@ while read -r name resource vg iqn address preferred; do
     p resource create "p_lvm_$name" ocf:san:cLVM vgname="$vg" --group "g_san_$name"
     # With iqn the agent has its own target and its disks in the common file, and leaves the others alone.
     p resource create "p_lio_$name" ocf:san:LIO config="$config" iqn="$iqn" --group "g_san_$name"
-    p resource create "p_vip_$name" ocf:san:VIP ip="$address" cidr_netmask="$prefix" nic="$nic" --group "g_san_$name"
+    p resource create "p_vip_$name" ocf:san:VIP ip="$address" cidr_netmask="$prefix" nic="$nic" \
+        meta failure-timeout=60s --group "g_san_$name"
     p constraint colocation add "g_san_$name" with Promoted "p_drbd_$name-clone" INFINITY
     p constraint order promote "p_drbd_$name-clone" 'then' start "g_san_$name"
     p constraint location "g_san_$name" prefers "$preferred=50"

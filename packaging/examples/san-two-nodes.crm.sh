@@ -48,17 +48,18 @@ for action in tree.parse(sys.stdin).iter("action"):
 # priority-fencing-delay: of two nodes that lose each other the one with the address is to be the quicker one; the other waits for so long
 # before it fences. Some seconds longer than it takes to switch a node off, because the two do not notice at the same moment; and it is part of the pause when the node with
 # the address really dies.
+# freeze, failure-timeout: see san-two-nodes.pcs.sh.
 # All of it becomes known at once, so that nothing starts before its constraints are there.
 crm configure load update - <<END
 primitive p_drbd ocf:san:DRBD-helper params drbd_resource=$resource uplink=$nic $(operations DRBD-helper)
 primitive p_lvm ocf:san:cLVM params vgname=$vg $(operations cLVM)
 primitive p_lio ocf:san:LIO params config=$config $(operations LIO)
-primitive p_vip ocf:san:VIP params ip=$address cidr_netmask=$prefix nic=$nic meta priority=10 $(operations VIP)
+primitive p_vip ocf:san:VIP params ip=$address cidr_netmask=$prefix nic=$nic meta priority=10 failure-timeout=60s $(operations VIP)
 clone p_drbd-clone p_drbd meta promotable=true promoted-max=1 promoted-node-max=1 clone-max=2 clone-node-max=1 notify=true
 group g_san p_lvm p_lio p_vip
 colocation san-with-drbd inf: g_san p_drbd-clone:Promoted
 order drbd-before-san Mandatory: p_drbd-clone:promote g_san:start
 location san-preferred g_san 50: $preferred
-property stonith-enabled=$stonith no-quorum-policy=ignore priority-fencing-delay=10s
+property stonith-enabled=$stonith no-quorum-policy=freeze priority-fencing-delay=10s
 rsc_defaults resource-stickiness=200 migration-threshold=2
 END

@@ -41,12 +41,14 @@ pcs cluster cib "$work/before"
 cp "$work/before" "$work/cib"
 p() { pcs -f "$work/cib" "$@"; }
 
-# Two nodes have a majority only together: with corosync's two_node the one that is left goes on.
-p property set stonith-enabled=$stonith no-quorum-policy=ignore
+# With corosync's two_node the one that is left keeps the quorum, and one that comes up alone has none until it has seen the other one: it waits
+# then, where with `ignore` it would have the other one fenced. `freeze`: what runs goes on.
+p property set stonith-enabled=$stonith no-quorum-policy=freeze
 # priority-fencing-delay: of two nodes that lose each other the one with the address is to be the quicker one; the other waits for so long
 # before it fences. Some seconds longer than it takes to switch a node off, because the two do not notice at the same moment; and it is part of the pause when the node with
 # the address really dies.
 p property set priority-fencing-delay=10s
+# failure-timeout: where neither node has a link to the LAN the address fails on both, and comes back by itself once a switch does.
 # Two failures move it; it stays where it is after that, until somebody has cleaned up (docs/failures.md).
 p resource defaults update resource-stickiness=200 migration-threshold=2
 
@@ -55,7 +57,8 @@ p resource create p_drbd ocf:san:DRBD-helper drbd_resource="$resource" uplink="$
     promotable promoted-max=1 promoted-node-max=1 clone-max=2 clone-node-max=1 notify=true
 p resource create p_lvm ocf:san:cLVM vgname="$vg" --group g_san
 p resource create p_lio ocf:san:LIO config="$config" --group g_san
-p resource create p_vip ocf:san:VIP ip="$address" cidr_netmask="$prefix" nic="$nic" meta priority=10 --group g_san
+p resource create p_vip ocf:san:VIP ip="$address" cidr_netmask="$prefix" nic="$nic" \
+    meta priority=10 failure-timeout=60s --group g_san
 p constraint colocation add g_san with Promoted p_drbd-clone INFINITY
 p constraint order promote p_drbd-clone 'then' start g_san
 p constraint location g_san prefers "$preferred=50"

@@ -16,9 +16,17 @@ undo_iscsi_port() { open_ports "$victim"; }
 do_cable() { lab unplug "$victim" lan; }
 undo_cable() { lab plug "$victim" lan; }
 check_cable() { grep -q 'carrier' "$case_dir/cluster-during" || red 'the cluster does not say that there is no carrier'; }
+do_lan_off() { lab unplug node1 lan && lab unplug node2 lan; }
+check_lan_off() { check_cable; }
+undo_lan_off() { lab plug node1 lan && lab plug node2 lan && wait_for 200 serves; }
+serves() { taken_over node1 || taken_over node2; }
 do_interconnect() { lab unplug "$victim" repl; }
 check_interconnect() { is_cut_off; }
-undo_interconnect() { lab plug "$victim" repl; }
+undo_lan_off() { lab unplug node1 lan && lab unplug node2 lan; }
+check_lan_off() { check_cable; }
+undo_lan_off() { lab plug node1 lan && lab plug node2 lan && wait_for 200 serves; }
+serves() { taken_over node1 || taken_over node2; }
+do_interconnect() { lab plug "$victim" repl; }
 do_both_cables() { lab unplug "$victim"; }
 undo_both_cables() { lab plug "$victim"; }
 

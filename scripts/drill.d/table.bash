@@ -103,6 +103,8 @@ case_is iscsi-port port stays 'the port of iSCSI blocked on the active node' 'wr
 
 case_is cable network moves "the active node's cable of the storage LAN pulled" 'VIP sees it, the other node takes over' core
 case_is cable-standby network stays "the stand-by's cable of the storage LAN pulled" "$stand" gap=40
+case_is lan-off network either 'no node has a carrier of the storage LAN (its switch is away)' \
+    'it serves again once there is one, and nobody cleans up' hold=60
 case_is interconnect network stays 'the replication LAN cut' 'the group stays, a resync follows' gap=40
 case_is both-cables network moves 'both cables of the active node pulled' 'the other node takes over' splits
 case_is both-cables-standby network stays 'both cables of the stand-by pulled' "$stand" hold=45 gap=40
