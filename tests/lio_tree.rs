@@ -229,6 +229,31 @@ fn a_stop_with_an_iqn_that_names_nothing_goes_by_the_record_alone() {
 }
 
 #[test]
+fn nor_does_a_stop_with_a_configuration_that_names_nothing_take_down_what_the_usual_one_names() {
+    let machine = Machine::new();
+    assert_eq!(machine.lio("stop", &[("OCF_RESKEY_config", "lun2.json")]).code, Code::Success);
+    assert!(machine.path(TPG).exists(), "not ours, so not touched");
+}
+
+/// As after docs/moving-over.md: another agent has started it, and nothing is started anew.
+#[test]
+fn what_runs_without_a_record_is_written_down_by_a_monitor_of_pacemakers_and_is_known_without_the_file_then() {
+    let machine = Machine::new();
+    let pacemaker = |interval| [("OCF_RESKEY_crm_feature_set", "3.17.0"), ("OCF_RESKEY_CRM_meta_interval", interval)];
+    let broken = |env: &[(&str, &str)]| {
+        assert_eq!(machine.lio("monitor", env).code, Code::Success);
+        let was = fs::read_to_string(machine.path("etc/target/saveconfig.json")).unwrap();
+        machine.write("etc/target/saveconfig.json", "{");
+        let code = machine.lio("monitor", env).code;
+        machine.write("etc/target/saveconfig.json", &was);
+        code
+    };
+    assert_eq!(broken(&[]), Code::Generic, "by hand nothing is written down");
+    assert_eq!(broken(&pacemaker("0")), Code::Generic, "nor by a probe");
+    assert_eq!(broken(&pacemaker("10000")), Code::Success);
+}
+
+#[test]
 fn a_record_that_can_not_be_understood_gives_way_to_the_configuration() {
     let machine = Machine::new();
     for text in ["not JSON", "[]"] {

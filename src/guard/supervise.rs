@@ -232,6 +232,8 @@ impl Call<'_> {
     fn leave_behind(&self, watched: &Watched, env: &Env, answer: Option<&Answer>) {
         let Ok(worker) = Identity::of(watched.pid()) else { return };
         let kind = match self.action {
+            // It has taken away all that there was: what hangs only looks, and is no reason to reboot at the next stop.
+            "stop" if answer.is_some_and(|answer| answer.code == Code::Success) => Kind::DeepLook,
             action if changes(action) => Kind::Change,
             "monitor" | "status" if env.level() > Level::Cheap => Kind::DeepLook,
             _ => Kind::Look,

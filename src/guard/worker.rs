@@ -1,6 +1,7 @@
 //! The worker: the forked child that does what was asked and may hang doing it.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::path::Path;
 use std::sync::Arc;
@@ -92,7 +93,8 @@ impl Task<'_> {
         }
     }
 
-    /// Under the lock when it is a change. The lock is held until this process ends, its last thread included.
+    /// Under the lock when it is a change. The lock is held until this process ends, its last thread included, unless a stop has taken away all
+    /// that there was: what still hangs then only looks.
     fn locked(&self, progress: &dyn Fn(&str)) -> Result<Answer, OcfError> {
         let cx = Context { root: self.root, env: self.env, deadline: self.deadline, progress };
         let act = || act(self.spec, self.action, self.params, &cx);
@@ -104,8 +106,9 @@ impl Task<'_> {
             *waited_for.borrow_mut() = Some(whom.to_owned());
             progress(whom);
         };
+        let mut held = None;
         match self.files.lock(&say) {
-            Ok(lock) => std::mem::forget(lock),
+            Ok(lock) => held = Some(ManuallyDrop::new(lock)),
             // A stop is not refused for want of a state directory.
             Err(e) if self.action == "stop" => tracing::warn!("{e}"),
             Err(e) => return Err(e.into()),
@@ -119,6 +122,9 @@ impl Task<'_> {
         let answer = act();
         if !answer.stuck {
             self.files.forget(Kind::Change);
+        }
+        if self.action == "stop" && answer.code == Code::Success {
+            drop(held.map(ManuallyDrop::into_inner));
         }
         Ok(answer)
     }

@@ -57,6 +57,22 @@ fn a_resource_of_which_a_part_is_primary_is_not_fine_and_no_failure() {
     ]);
 }
 
+/// One volume is still being copied to the peer, and the disk of the other fails.
+#[test]
+fn a_primary_that_serves_each_volume_from_one_side_or_the_other_keeps_a_score() {
+    let copied = "cs:SyncSource ro:Primary/Secondary ds:UpToDate/Inconsistent C r-----";
+    let served = "cs:Connected ro:Primary/Secondary ds:Diskless/UpToDate C r-----";
+    let lines = format!("{copied}|{served}");
+    let text = |lines: &str| -> String { (0..).zip(lines.split('|')).map(|(number, line)| minor(number, line)).collect() };
+    assert_eq!(answer(&of_proc(&text(&lines)), NOTHING).2, "9999");
+    assert_eq!(
+        answer(&of_proc(&text(&lines.replace("Primary/", "Secondary/"))), NOTHING).2,
+        "-",
+        "it is not to be promoted for that"
+    );
+    assert_eq!(answer(&of_proc(&text(&lines.replace("Diskless/UpToDate", "Diskless/Inconsistent"))), NOTHING).2, "-");
+}
+
 #[test]
 fn a_volume_that_is_being_added_does_not_take_the_score_and_one_that_is_gone_is_seen() {
     let healthy = HEALTHY;

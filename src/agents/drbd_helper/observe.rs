@@ -138,14 +138,17 @@ fn forget_solved(cx: &Context, resource: &Resource) {
     }
 }
 
-/// Clears what ends by itself: a split brain when all are equal, older data when this side has those of the peer that was Primary last.
+/// Clears what ends by itself: a split brain and differing blocks when all are equal, older data when this side has those of the peer that was Primary last.
 fn end_what_is_over(cx: &Context, resource: &Resource, guard: &mut Guard) {
     let name = &resource.name;
     let is_equal = peering::is_equal(resource);
     let has_newest = || LastPeer::load_any(cx.root, name).is_some_and(|last| last.is_equal(resource));
     let has_newest = is_equal || (guard.has(Reason::OlderData) && has_newest());
+    // Those blocks are in the bitmap until a resync has copied them.
+    let has_no_difference = || resource.peer_devices().all(|(_, peer)| peer.out_of_sync == Some(0));
     let is_over = |reason| match reason {
         Reason::SplitBrain => is_equal,
+        Reason::VerifyDifferences => is_equal && has_no_difference(),
         Reason::OlderData => has_newest,
         _ => false,
     };

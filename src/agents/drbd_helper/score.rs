@@ -69,7 +69,13 @@ pub fn score(resource: &Resource, grounds: &Grounds) -> Score {
         // What becomes of the peer is no reason to move what serves.
         return of(if resource.is_primary() || !is_alone(resource, &devices) { steps.best } else { steps.local });
     }
-    if has_peer {
+    // Not every volume by the same one, perhaps.
+    let serves = |device: &&Device| {
+        let mut peers = resource.peers_of(device.volume);
+        device.disk == Some(DiskState::UpToDate)
+            || peers.any(|(peer, on_it)| peer.is_connected() && on_it.disk == Some(DiskState::UpToDate))
+    };
+    if has_peer || (resource.is_primary() && devices.iter().all(serves)) {
         // It serves by the peer's disks: moving it would not be for nothing, but it is the peer's score that says so.
         return of(if resource.is_primary() { steps.best.saturating_sub(1) } else { steps.remote });
     }

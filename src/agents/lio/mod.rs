@@ -10,6 +10,7 @@ mod preflight;
 mod teardown;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use self::check::Expect;
 use self::hang::Hang;
@@ -17,6 +18,7 @@ use self::own::{Claims, Record};
 use self::params::{ALLOW_READABLE, CONFIG, FAIL_BACKEND, IQN, MONITOR_ON_HANG, RESERVATIONS, Reservations};
 use self::teardown::Teardown;
 use crate::agents::jobs::{Job, Wave};
+use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
 use crate::kernel::lio::inventory::Inventory;
 use crate::kernel::lio::names::IscsiName;
@@ -54,8 +56,8 @@ pub static LIO: AgentSpec = AgentSpec {
 struct Lio {
     config: Option<PathBuf>,
     iqns: Vec<IscsiName>,
-    /// `iqn` was set to something that names nothing: a stop then goes by the record alone.
-    is_iqn_refused: bool,
+    /// `iqn`, or without one `config`, was set to something that names nothing: a stop then goes by the record alone.
+    is_choice_refused: bool,
     fail_backend: bool,
     on_hang: OnDoubt,
     reservations: Reservations,
@@ -63,10 +65,11 @@ struct Lio {
 }
 
 fn build(params: &Params) -> Result<Box<dyn Agent>, OcfError> {
+    let iqns = params.opt(&IQN)?.map(|iqns| iqns.0).unwrap_or_default();
     Ok(Box::new(Lio {
         config: params.opt(&CONFIG)?,
-        iqns: params.opt(&IQN)?.map(|iqns| iqns.0).unwrap_or_default(),
-        is_iqn_refused: params.is_refused(&IQN),
+        is_choice_refused: params.is_refused(&IQN) || (iqns.is_empty() && params.is_refused(&CONFIG)),
+        iqns,
         fail_backend: params.get(&FAIL_BACKEND)?,
         on_hang: params.get(&MONITOR_ON_HANG)?,
         reservations: params.get(&RESERVATIONS)?,
@@ -81,6 +84,14 @@ struct Own {
     since: u64,
     /// Whether discovery authentication is ours to take away.
     discovery: bool,
+    /// Whether a record says so.
+    is_recorded: bool,
+}
+
+impl From<Record> for Own {
+    fn from(record: Record) -> Self {
+        Self { inventory: record.inventory, since: record.since, discovery: record.discovery, is_recorded: true }
+    }
 }
 
 impl Lio {
@@ -94,17 +105,17 @@ impl Lio {
             record.inventory.targets.retain(|t| claims.owner(&t.iqn).is_none());
             let state = check::state(lio, &record.inventory, Expect::Enabled)?;
             if state != State::Stopped {
-                return Ok(Some((Own { inventory: record.inventory, since: record.since, discovery: record.discovery }, state)));
+                return Ok(Some((record.into(), state)));
             }
         }
-        if self.is_iqn_refused || !lio.base().exists()? {
+        if self.is_choice_refused || !lio.base().exists()? {
             return Ok(None);
         }
         let named = |mut inventory: Inventory, discovery| {
             claims.subtract_from(&mut inventory);
             number_devices(cx, &mut inventory);
             let state = check::state(lio, &inventory, Expect::Enabled)?;
-            Ok(Some((Own { inventory, since: 0, discovery }, state)))
+            Ok(Some((Own { inventory, since: 0, discovery, is_recorded: false }, state)))
         };
         let why = match self.glance_at_config(cx) {
             Ok(Some(config)) => return named(Self::inventory_of(lio, &config)?, config.discovery.is_some()),
@@ -123,8 +134,8 @@ impl Lio {
     }
 
     /// Takes away what is ours, but not yet the record of it.
-    fn take_down(&self, cx: &Context, lio: &lio::Lio, own: &Own) -> Result<(), OcfError> {
-        Teardown { cx, lio, own: &own.inventory, fail_backend: self.fail_backend }.run()?;
+    fn take_down(cx: &Context, lio: &lio::Lio, own: &Own, fail_backend: bool) -> Result<(), OcfError> {
+        Teardown { cx, lio, own: &own.inventory, fail_backend }.run()?;
         let is_last = || lio.iscsi().dirs().map(|names| names.iter().all(|name| name == "discovery_auth"));
         if own.discovery && Claims::of_others(cx, lio)?.is_empty() && is_last()? {
             fabric::clear_discovery(lio)?;
@@ -134,7 +145,8 @@ impl Lio {
 
     /// What check levels 10 and 20 find wrong with something that runs.
     fn deep_check(&self, cx: &Context, lio: &lio::Lio, own: &Own, level: Level) -> Result<State, OcfError> {
-        let config = match self.load_config(cx) {
+        // A glance first, for that ends in time also where the file's disk does not answer.
+        let config = match self.glance_at_config(cx).and_then(|_| self.load_config(cx)) {
             Ok((_, config)) => config,
             Err(why) => return Ok(State::Degraded(format!("the next start will fail: {why}"))),
         };
@@ -144,9 +156,18 @@ impl Lio {
         if level < Level::Device {
             return Ok(State::Running);
         }
+        let moved = Arc::new(Mutex::new(Vec::new()));
         let read = |so: &lio::inventory::Backstore| {
-            let path = cx.root.path(so.dev.as_ref()?);
-            Some(Job::new(path.display().to_string(), move || probe_read::read_first_page(&path)))
+            let (path, root, number) = (cx.root.path(so.dev.as_ref()?), cx.root.clone(), so.number);
+            let moved = Arc::clone(&moved);
+            Some(Job::new(path.display().to_string(), move || match probe_read::read_first_page(&path) {
+                // A volume that was renamed is served all the same.
+                Err(e) if e.is_not_found() && number.is_some_and(|(major, minor)| is_there(&root, major, minor)) => {
+                    moved.lock().unwrap_or_else(PoisonError::into_inner).push(e.to_string());
+                    Ok(())
+                }
+                other => other,
+            }))
         };
         let reads: Vec<_> = own.inventory.backstores.iter().filter_map(read).collect();
         let width = reads.len();
@@ -155,7 +176,11 @@ impl Lio {
             let device = wave.outstanding().next().unwrap_or_default();
             return Ok(self.hung(Hang { what: format!("{device} does not answer a read"), is_certain: true }));
         }
-        Ok(wave.take_failed().first().map_or(State::Running, |e| State::Failed(e.to_string())))
+        if let Some(e) = wave.take_failed().first() {
+            return Ok(State::Failed(e.to_string()));
+        }
+        let moved = moved.lock().unwrap_or_else(PoisonError::into_inner).first().cloned();
+        Ok(moved.map_or(State::Running, |why| State::Degraded(format!("the next start will fail: {why}"))))
     }
 
     fn hung(&self, hang: Hang) -> State {
@@ -176,6 +201,9 @@ impl Agent for Lio {
         }
         if let Some(hang) = hang::look(cx.root, &own.inventory, own.since, cx.deadline.share(0.5))? {
             return Ok(self.hung(hang));
+        }
+        if !own.is_recorded && cx.env.is_by_pacemaker() && !cx.env.is_probe() {
+            adopt(cx, &own);
         }
         if level == Level::Cheap { Ok(state) } else { self.deep_check(cx, &lio, &own, level) }
     }
@@ -201,7 +229,8 @@ impl Agent for Lio {
         if let Some((own, state)) = self.own(cx, &lio)? {
             if state != State::Stopped {
                 tracing::warn!("half-built targets of ours are removed first");
-                self.take_down(cx, &lio, &own)?;
+                // What is built next stands on the same devices.
+                Self::take_down(cx, &lio, &own, false)?;
             }
         }
         (cx.progress)("load modules");
@@ -212,12 +241,12 @@ impl Agent for Lio {
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {
         let lio = lio::Lio::new(cx.root);
         let Some((own, _)) = self.own(cx, &lio)? else { return Ok(()) };
-        self.take_down(cx, &lio, &own)?;
+        Self::take_down(cx, &lio, &own, self.fail_backend)?;
         // The configuration may name what was added by hand since the start. Where it can not be read the record is the whole truth, and
         // stays: it says that something was ours, and is gone.
         if self.glance_at_config(cx).is_ok() {
             match self.own(cx, &lio)? {
-                Some((rest, state)) if state != State::Stopped => self.take_down(cx, &lio, &rest)?,
+                Some((rest, state)) if state != State::Stopped => Self::take_down(cx, &lio, &rest, self.fail_backend)?,
                 _ => {}
             }
             Record::forget(cx)?;
@@ -242,7 +271,7 @@ impl Lio {
         }
         (cx.progress)("roll back");
         let undone = Record::load(cx).and_then(|record| match record {
-            Some(r) => self.take_down(cx, lio, &Own { inventory: r.inventory, since: r.since, discovery: r.discovery }),
+            Some(record) => Self::take_down(cx, lio, &record.into(), self.fail_backend),
             None => Ok(()),
         });
         let undone = undone.and_then(|()| Record::forget(cx));
@@ -254,6 +283,19 @@ impl Lio {
             }
         }
     }
+}
+
+/// Writes down what another agent has started, so that it stays ours whatever becomes of the file that names it.
+fn adopt(cx: &Context, own: &Own) {
+    let record = Record { inventory: own.inventory.clone(), discovery: own.discovery, since: own.since };
+    match record.save(cx) {
+        Ok(()) => tracing::info!("no start was recorded: what the configuration names, and runs, is taken over"),
+        Err(e) => tracing::warn!("{e}"),
+    }
+}
+
+fn is_there(root: &Root, major: u32, minor: u32) -> bool {
+    BlockDevice::numbered(root, major, minor).exists().unwrap_or(false)
 }
 
 /// Finds the numbers of block devices that no record gave. A file is not asked: its file system may hang.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::own::{Claims, is_same};
 use crate::kernel::attr::Root;
 use crate::kernel::block::BlockDevice;
+use crate::kernel::dm::{DeviceMapper, Which};
 use crate::kernel::error::KernelError;
 use crate::kernel::lio::config::{Backstore, Config, Kind};
 use crate::kernel::lio::names::PortalAddress;
@@ -71,6 +72,9 @@ fn device(root: &Root, so: &Backstore) -> Result<(), OcfError> {
             if !readonly && device.is_read_only().unwrap_or(false) {
                 return wrong(format!("{} is read-only", dev.display()));
             }
+            if fails_all_io(root, &device) {
+                return wrong(format!("{} fails all I/O (table of errors): restart what is below, too", dev.display()));
+            }
             Ok(())
         }
         Kind::Fileio { dev, size, .. } => match (BlockDevice::of(root, dev), size) {
@@ -91,6 +95,15 @@ fn device(root: &Root, so: &Backstore) -> Result<(), OcfError> {
         },
         Kind::Ramdisk { .. } => Ok(()),
     }
+}
+
+/// Whether it is a device-mapper device with nothing but errors in its table, as `fail_backend` leaves it.
+fn fails_all_io(root: &Root, device: &BlockDevice) -> bool {
+    if !device.is_dm().unwrap_or(false) {
+        return false;
+    }
+    let table = || DeviceMapper::open(root).ok()??.table(Which::Number(device.major(), device.minor())).ok()?;
+    table().is_some_and(|lines| !lines.is_empty() && lines.iter().all(|line| line.kind == "error"))
 }
 
 /// No name and no device is in foreign hands.

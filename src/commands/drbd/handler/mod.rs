@@ -113,6 +113,8 @@ pub struct Work<'a> {
     pub options: &'a ArgMatches,
     /// By when it should be done.
     pub deadline: Deadline,
+    /// Whether another handler of this resource is at work, and did not end in time.
+    pub is_beside_another: bool,
     /// What is done once the outcome stands in the journal, while the module still waits; see [`Work::then`].
     afterwards: &'a RefCell<Option<Afterwards>>,
 }

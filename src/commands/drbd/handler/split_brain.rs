@@ -49,13 +49,21 @@ pub const SPLIT_BRAIN: Handler = Handler {
 /// Called when an online verify has found blocks that differ.
 pub const OUT_OF_SYNC: Handler = Handler {
     name: "out-of-sync",
-    about: "Guards this side after an online verify has found blocks that differ",
+    about: "Guards this side after an online verify has found blocks that differ, unless it is the only one that is Primary",
     limit: LIMIT,
     broken: 1,
     good: &[0],
     turn: Turn::Within(0.0),
     options: no_options,
     act: |work| {
+        // Its blocks are those that are in use, and with both sides guarded nobody could take over.
+        if work.look().is_ok_and(|resource| resource.is_primary() && resource.primary_peers().next().is_none()) {
+            return Ok(Outcome::new(
+                0,
+                "recorded",
+                "online verify found differences: disconnect and connect resyncs the other side",
+            ));
+        }
         let is_new = add(work, Reason::VerifyDifferences, "an online verify found blocks that differ")?;
         Ok(guarded(is_new, "online verify found differences: disconnect and connect resyncs them"))
     },
@@ -109,12 +117,37 @@ mod tests {
     use crate::kernel::attr::Root;
     use crate::ocf::env::Env;
 
-    fn split(root: &Root) -> Result<Outcome> {
-        let (env, call) = (Env::default(), Call { volumes: vec![3], ..Call::default() });
-        let options = SPLIT_BRAIN.command().try_get_matches_from(["split-brain"]).unwrap();
+    fn called(handler: &Handler, root: &Root) -> Result<Outcome> {
+        let (env, call) = (Env::default(), Call { volumes: vec![3], minors: vec![10], ..Call::default() });
+        let options = handler.command().try_get_matches_from([handler.name]).unwrap();
         let (deadline, afterwards) = (Deadline::after(LIMIT), RefCell::new(None));
-        let work = Work { root, env: &env, call: &call, resource: "r0", options: &options, deadline, afterwards: &afterwards };
-        (SPLIT_BRAIN.act)(&work)
+        let work = Work {
+            root,
+            env: &env,
+            call: &call,
+            resource: "r0",
+            options: &options,
+            deadline,
+            is_beside_another: false,
+            afterwards: &afterwards,
+        };
+        (handler.act)(&work)
+    }
+
+    /// With both sides guarded nobody could take over from a Primary that dies.
+    #[test]
+    fn of_what_a_verify_finds_only_the_side_that_is_not_in_use_is_guarded() {
+        for (roles, is_guarded) in [("Primary/Secondary", false), ("Secondary/Primary", true), ("Primary/Primary", true)] {
+            let keep = tempfile::tempdir().unwrap();
+            let root = Root::fake(keep.path());
+            let state = format!(
+                "10: cs:Connected ro:{roles} ds:UpToDate/UpToDate C r-----\n    ns:0 nr:0 dw:0 dr:0 al:8 bm:0 lo:0 pe:0 ua:0 ap:0 ep:1 wo:f oos:4\n"
+            );
+            root.dir("/proc").set("drbd", &format!("version: 8.4.11 (api:1/proto:86-101)\n{state}")).unwrap();
+            let outcome = called(&OUT_OF_SYNC, &root).unwrap();
+            assert_eq!(outcome.result, if is_guarded { "guarded" } else { "recorded" }, "{roles}");
+            assert_eq!(Guard::load(&root, "r0").unwrap().has(Reason::VerifyDifferences), is_guarded, "{roles}");
+        }
     }
 
     #[test]
@@ -123,7 +156,7 @@ mod tests {
             let keep = tempfile::tempdir().unwrap();
             let root = Root::fake(keep.path());
             root.dir("/").set(broken.trim_start_matches('/'), "").unwrap();
-            let outcome = split(&root);
+            let outcome = called(&SPLIT_BRAIN, &root);
             assert_eq!(outcome.map_or_else(|_| "error".to_owned(), |o| o.result) == "guarded", broken == "/nothing");
             assert!(Guard::load(&root, "r0").unwrap().has(Reason::SplitBrain), "{broken}");
             assert_eq!(marker::of(&root, "r0").unwrap().len(), usize::from(broken != "/var/run"), "{broken}");

@@ -16,7 +16,8 @@ use crate::ocf::cib::{Pacemaker, Standing, names};
 pub const UNFENCE_PEER: Handler = Handler {
     name: "unfence-peer",
     about: "Removes the constraint of fence-peer once the disks of both sides are UpToDate",
-    limit: Duration::from_secs(20),
+    // The module of 8.4 sends no write on while it waits for this. A promoted agent calls it again.
+    limit: Duration::from_secs(8),
     broken: 1,
     good: &[0],
     turn: Turn::Within(0.15),
@@ -50,7 +51,7 @@ fn act(work: &Work) -> Result<Outcome> {
 /// One attempt. An error is worth another.
 fn once(work: &Work, scene: &Scene, pacemaker: &Pacemaker) -> Result<Outcome> {
     let resource = work.look()?;
-    let is_good = worst_disk(&resource) == Some(DiskState::UpToDate);
+    let is_good = worst_disk(&resource.devices) == Some(DiskState::UpToDate);
     let is_peer_good = is_peer_up_to_date(&resource);
     // With one peer there is nothing to shrink.
     if !is_good || (!is_peer_good && resource.connections.len() < 2) {
@@ -68,7 +69,7 @@ fn once(work: &Work, scene: &Scene, pacemaker: &Pacemaker) -> Result<Outcome> {
     }
     // The cluster may have taken its time.
     let now = work.look()?;
-    if worst_disk(&now) != Some(DiskState::UpToDate)
+    if worst_disk(&now.devices) != Some(DiskState::UpToDate)
         || is_peer_up_to_date(&now) != is_peer_good
         || scene.fence(&cib, &now) != Ok((nodes.clone(), fence.clone()))
     {
@@ -182,8 +183,16 @@ esac
         let (env, call) = (Env::default(), Call { minors: vec![10], volumes: vec![0], ..Call::default() });
         let options = UNFENCE_PEER.command().try_get_matches_from(["unfence-peer"]).unwrap();
         let (deadline, afterwards) = (Deadline::after(Duration::from_secs(20)), RefCell::new(None));
-        let work =
-            Work { root: &root, env: &env, call: &call, resource: "r0", options: &options, deadline, afterwards: &afterwards };
+        let work = Work {
+            root: &root,
+            env: &env,
+            call: &call,
+            resource: "r0",
+            options: &options,
+            deadline,
+            is_beside_another: false,
+            afterwards: &afterwards,
+        };
         let outcome = act(&work).unwrap();
         assert_eq!((outcome.code, outcome.result.as_str()), (0, "removed"), "{}", outcome.why);
         assert!(root.dir("/").read("did").unwrap().contains("drbd-fence-by-handler-r0-c"));

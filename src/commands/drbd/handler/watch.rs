@@ -139,6 +139,7 @@ impl Job<'_> {
             None => turn.patience(self.deadline),
         };
         let lock = Lock::take_until(&state_dir(self.root), &lock_name(resource), patience, || ());
+        let is_beside_another = matches!(lock, Ok(None));
         let lock = match lock {
             Ok(Some(lock)) => Some(lock),
             Ok(None) if turn != Turn::Alone => {
@@ -153,7 +154,8 @@ impl Job<'_> {
             }
         };
         let Self { root, env, options, call, deadline, .. } = *self;
-        let outcome = (self.handler.act)(&Work { root, env, call, resource, options, deadline, afterwards });
+        let work = Work { root, env, call, resource, options, deadline, is_beside_another, afterwards };
+        let outcome = (self.handler.act)(&work);
         drop(lock);
         let outcome = outcome.unwrap_or_else(|e| self.broken("error", format!("{e:#}")));
         Ok(Outcome { resource: Some(resource.to_owned()), ..outcome })

@@ -64,12 +64,16 @@ pub struct View<'a> {
     pub standing: Standing,
     /// Whether this part of the cluster has quorum.
     pub has_quorum: bool,
-    /// The worst of the local disks; `None` when there is none.
+    /// The worst of the local disks that serve; `None` when there is none.
     pub disk: Option<DiskState>,
+    /// Whether this side is Primary and one of them is up to date, by which the module lets I/O of all go on (`conn_highest_disk`).
+    pub has_good_disk: bool,
     /// Whether DRBD says that every disk of every peer is up to date.
     pub is_peer_up_to_date: bool,
     /// The peers that may not have what this side has.
     pub peers: &'a [(String, PeerState)],
+    /// Whether another handler of this resource is at work, and may be deleting the constraint.
+    pub is_beside_another: bool,
     /// Whether what this node knows of the cluster may be old: nothing lets I/O go on then.
     pub may_be_old: bool,
     /// Whether it is time to decide on what is known.
@@ -115,6 +119,11 @@ fn table(view: &View) -> Decision {
             let why = format!("constraint {id} allows {} only: the better data is there", names(nodes));
             return answer(BROKEN, "rejected", why);
         }
+        // Written once more it comes after a deletion that is under way, or fails.
+        Standing::Only(nodes) if nodes.iter().all(|node| view.fence.allows(node)) && view.is_beside_another => {
+            let why = format!("constraint {} keeps the peer out, written anew", view.fence.id());
+            return Decision::Narrow(Outcome::new(OUTDATED, "constraint-stands", why));
+        }
         Standing::Only(nodes) if nodes.iter().all(|node| view.fence.allows(node)) => {
             return answer(OUTDATED, "constraint-stands", format!("constraint {id} keeps the peer out already"));
         }
@@ -151,7 +160,12 @@ fn table(view: &View) -> Decision {
     if is_worth_waiting && disk >= DiskState::Consistent && !view.is_over {
         return Decision::Wait(seen);
     }
-    if is_up_to_date { place(UNREACHABLE, seen) } else { answer(UNREACHABLE, "peer-unknown", format!("{seen}: no constraint")) }
+    match (is_up_to_date, view.has_good_disk) {
+        (true, _) => place(UNREACHABLE, seen),
+        // The volumes that are up to date would be written to, and the peer be promoted without what was written.
+        (false, true) => answer(BROKEN, "mixed", format!("{seen}, and another volume is UpToDate: no constraint, and no I/O")),
+        (false, false) => answer(UNREACHABLE, "peer-unknown", format!("{seen}: no constraint")),
+    }
 }
 
 #[cfg(test)]
@@ -167,8 +181,10 @@ mod tests {
             standing: Standing::None,
             has_quorum: true,
             disk: Some(DiskState::UpToDate),
+            has_good_disk: false,
             is_peer_up_to_date: false,
             peers: &[],
+            is_beside_another: false,
             may_be_old: false,
             is_over: false,
         }
@@ -197,9 +213,12 @@ mod tests {
             let peers = [("n2".to_owned(), PeerState::Reachable)];
             let now = View { standing: standing.clone(), peers: &peers, ..view(&fence) };
             assert_eq!(short(&decide(&now)), wanted, "{standing:?}");
-            let worst = View { has_quorum: false, disk: None, is_over: true, ..now };
-            let wanted = if wanted == "narrow 4" { "1 unconfigured" } else { wanted };
-            assert_eq!(short(&decide(&worst)), wanted, "{standing:?}, without a disk or quorum");
+            let worst = View { has_quorum: false, disk: None, is_over: true, ..now.clone() };
+            let without = if wanted == "narrow 4" { "1 unconfigured" } else { wanted };
+            assert_eq!(short(&decide(&worst)), without, "{standing:?}, without a disk or quorum");
+            let beside = View { is_beside_another: true, ..now };
+            let wanted = if wanted == "4 constraint-stands" { "narrow 4" } else { wanted };
+            assert_eq!(short(&decide(&beside)), wanted, "{standing:?}, beside another handler");
         }
     }
 
@@ -252,6 +271,11 @@ mod tests {
                 }
                 let now = View { peers: &peers, disk: Some(DiskState::Inconsistent), is_over, ..view(&fence) };
                 assert_eq!(short(&decide(&now)), "5 peer-unknown", "{states:?} over: {is_over}");
+                for disk in DiskState::ALL.iter().filter(|disk| **disk < DiskState::UpToDate) {
+                    let mixed = View { disk: Some(*disk), has_good_disk: true, ..now.clone() };
+                    let said = short(&decide(&mixed));
+                    assert!(["1 mixed", "place 4", "wait"].contains(&said.as_str()), "{states:?} {disk} over: {is_over}: {said}");
+                }
             }
         }
     }

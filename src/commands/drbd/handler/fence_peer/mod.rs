@@ -16,7 +16,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use super::{Handler, Outcome, Turn, Work};
 use crate::agents::drbd_helper::handlers::{FENCED, OUTDATED};
 use crate::deadline::Deadline;
-use crate::kernel::drbd::model::{DiskState, Resource};
+use crate::kernel::drbd::model::{Device, DiskState, Resource, Role};
 use crate::ocf::cib::{Cib, Created, Fence, Pacemaker};
 use decide::{BROKEN, Decision, JUST_CHANGED, PeerState, View, decide};
 use nodes::Nodes;
@@ -189,14 +189,17 @@ impl<'a> Scene<'a> {
         let peers: Vec<_> = nodes.others.iter().map(state).collect();
         // What is not Primary yet is promoted on the word of the whole cluster.
         let must_settle = resource.is_primary() && resource.suspended.is_any() && !fences;
+        let serving = serving(&resource);
         let view = View {
             own: &nodes.own,
             fence: &fence,
             standing,
             has_quorum: cib.has_quorum(),
-            disk: worst_disk(&resource),
+            disk: worst_disk(serving.iter().copied()),
+            has_good_disk: resource.is_primary() && is_any_up_to_date(&serving),
             is_peer_up_to_date: is_peer_up_to_date(&resource),
             peers: &peers,
+            is_beside_another: self.work.is_beside_another,
             may_be_old: must_settle && !self.membership.is_settled(self.work.root, began.elapsed()),
             is_over: over.is_past() || !has_time_for_another(began.elapsed(), self.work.deadline.remaining()),
         };
@@ -228,9 +231,21 @@ fn has_time_for_another(last: Duration, left: Duration) -> bool {
 }
 
 /// The worst of the local disks; `None` when there is no device or one is not told.
-pub fn worst_disk(resource: &Resource) -> Option<DiskState> {
-    let disks: Option<Vec<_>> = resource.devices.iter().map(|device| device.disk).collect();
+pub fn worst_disk<'a>(devices: impl IntoIterator<Item = &'a Device>) -> Option<DiskState> {
+    let disks: Option<Vec<_>> = devices.into_iter().map(|device| device.disk).collect();
     disks?.into_iter().min()
+}
+
+/// The devices, of a Primary but for those that are being added: on 8.4 they are Secondary and have no data yet. Before a promotion it can
+/// not be told.
+fn serving(resource: &Resource) -> Vec<&Device> {
+    let is_added =
+        |device: &Device| device.disk == Some(DiskState::Inconsistent) && device.role.is_some_and(|role| role != Role::Primary);
+    resource.devices.iter().filter(|device| !(resource.is_primary() && is_added(device))).collect()
+}
+
+fn is_any_up_to_date(devices: &[&Device]) -> bool {
+    devices.iter().any(|device| device.disk == Some(DiskState::UpToDate))
 }
 
 /// Whether the disk of every peer is, for each volume.
@@ -307,8 +322,16 @@ esac
             (Env::default(), Call { minors: vec![10], volumes: vec![0], peers: vec!["n2".into()], ..Call::default() });
         let options = FENCE_PEER.command().try_get_matches_from(["fence-peer"]).unwrap();
         let (deadline, afterwards) = (Deadline::after(Duration::from_secs(5)), RefCell::new(None));
-        let work =
-            Work { root: &root, env: &env, call: &call, resource: "r0", options: &options, deadline, afterwards: &afterwards };
+        let work = Work {
+            root: &root,
+            env: &env,
+            call: &call,
+            resource: "r0",
+            options: &options,
+            deadline,
+            is_beside_another: false,
+            afterwards: &afterwards,
+        };
         let outcome = act(&work).unwrap();
         (outcome.code, outcome.result, keep.path().join("did").exists())
     }
@@ -328,6 +351,25 @@ esac
         for other in ["Secondary/Unknown ds:UpToDate/DUnknown C r-----", "Primary/Unknown ds:UpToDate/DUnknown C r-----"] {
             assert_eq!(answer_of(other, 0, "false", "0", ":"), placed(), "{other}");
         }
+    }
+
+    #[test]
+    fn a_volume_that_is_being_added_keeps_no_constraint_from_being_placed_and_one_that_serves_does() {
+        let device = |disk, role| Device { disk: Some(disk), role, ..Device::default() };
+        let of = |role, devices: [Device; 2]| {
+            let resource = Resource { devices: devices.into(), role: Some(role), ..Resource::default() };
+            (worst_disk(serving(&resource)), serving(&resource).len())
+        };
+        let (good, bad) = (DiskState::UpToDate, DiskState::Inconsistent);
+        let (primary, secondary) = (Some(Role::Primary), Some(Role::Secondary));
+        assert_eq!(of(Role::Primary, [device(good, primary), device(bad, secondary)]), (Some(good), 1));
+        assert_eq!(of(Role::Primary, [device(good, primary), device(bad, primary)]), (Some(bad), 2));
+        assert_eq!(
+            of(Role::Primary, [device(good, None), device(bad, None)]),
+            (Some(bad), 2),
+            "DRBD 9 has no role of one device"
+        );
+        assert_eq!(of(Role::Secondary, [device(good, secondary), device(bad, secondary)]), (Some(bad), 2));
     }
 
     #[test]

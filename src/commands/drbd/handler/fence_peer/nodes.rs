@@ -38,14 +38,24 @@ impl fmt::Display for Mismatch {
 struct Peer {
     aliases: Vec<String>,
     is_good: bool,
+    /// Whether the call is about this one, as far as it says.
+    is_meant: bool,
 }
 
-/// Finds them. `hosts` are the names of the other hosts in the configuration, for a call that names no peer.
+/// Finds them. A host that is no node, and that the call is not about, is left out: the cluster can promote nothing there. `hosts` are the names of the other hosts in the configuration, for a call that names no peer.
 pub fn find(cib: &Cib, own_host: &str, call: &Call, resource: &Resource, hosts: &[String], map: &Map) -> Result<Nodes, Mismatch> {
     let own = node_of(cib, &[own_host.to_owned()], map)?;
     let mut nodes = Nodes { own, good: Vec::new(), others: Vec::new() };
     for peer in peers(call, resource, hosts) {
-        let name = if peer.aliases.is_empty() { the_only_other(cib, &nodes.own)? } else { node_of(cib, &peer.aliases, map)? };
+        let name = if peer.aliases.is_empty() { the_only_other(cib, &nodes.own) } else { node_of(cib, &peer.aliases, map) };
+        let name = match name {
+            Ok(name) => name,
+            Err(e) if !peer.is_meant => {
+                tracing::debug!("{e}: left out");
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         let side = if peer.is_good { &mut nodes.good } else { &mut nodes.others };
         if !side.contains(&name) {
             side.push(name);
@@ -63,9 +73,9 @@ fn peers(call: &Call, resource: &Resource, hosts: &[String]) -> Vec<Peer> {
         let is_good = resource.connections.first().is_some_and(is_up_to_date);
         // Of several hosts that only the configuration names, each may be the peer.
         if call.peers.is_empty() && hosts.len() > 1 {
-            return named.into_iter().map(|host| Peer { aliases: vec![host], is_good }).collect();
+            return named.into_iter().map(|host| Peer { aliases: vec![host], is_good, is_meant: true }).collect();
         }
-        return vec![Peer { aliases: named, is_good }];
+        return vec![Peer { aliases: named, is_good, is_meant: true }];
     }
     let with_disk = resource.connections.iter().filter(|c| c.peer_devices.iter().any(|peer| peer.is_client != Some(true)));
     let peer = |connection: &Connection| {
@@ -75,6 +85,7 @@ fn peers(call: &Call, resource: &Resource, hosts: &[String]) -> Vec<Peer> {
         Peer {
             aliases: aliases.unwrap_or_else(|| connection.peer.iter().cloned().collect()),
             is_good: is_known_good || is_up_to_date(connection),
+            is_meant: call.peer_node_id.is_none_or(|meant| id == Some(meant)),
         }
     };
     with_disk.map(peer).collect()
@@ -172,6 +183,19 @@ mod tests {
         call.node_names.insert(3, vec!["n4".into()]);
         let nodes = find(&cib, "n1", &call, &resource, &[], &vec![]).unwrap();
         assert_eq!((nodes.good, nodes.others), (vec!["n2".into(), "n3".into()], vec!["n4".into(), "n5".into()]));
+    }
+
+    /// A copy off the site, which Pacemaker knows nothing of.
+    #[test]
+    fn a_host_outside_of_the_cluster_keeps_nobody_from_fencing_another() {
+        let cib = cluster(&["n1", "n2"]);
+        let both = resource(vec![
+            connection(Some(1), "n2", ConnectionState::Connecting, DiskState::DUnknown),
+            connection(Some(2), "far", ConnectionState::Connected, DiskState::UpToDate),
+        ]);
+        let find = |id| find(&cib, "n1", &Call { peer_node_id: id, ..called(&[]) }, &both, &[], &vec![]);
+        assert_eq!(find(Some(1)).unwrap(), Nodes { own: "n1".into(), good: vec![], others: vec!["n2".into()] });
+        assert!(find(Some(2)).is_err() && find(None).is_err(), "what it is asked about must be known");
     }
 
     #[test]
