@@ -35,7 +35,7 @@ guest_tests_binaries() {
     printf '#!/bin/sh\nOCF_UNDER_TEST=peer exec /root/vm_drbd "$@" both::\n' >"$logs/bin/vm_drbd_peer"
     printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::defects both::loss both::owners ours::modes ours::shared ocf_tester\n' \
         >"$logs/bin/vm_clvm_core"
-    printf '#!/bin/sh\nexec /root/vm_drbd "$@" both::answers both::defects ours::cold_start ours::cost ours::guard ours::promoting ours::stopping ours::stuck ocf_tester\n' \
+    printf '#!/bin/sh\nexec /root/vm_drbd "$@" both::defects ours::cold_start ours::guard ours::promoting ours::stopping ours::stuck ocf_tester\n' \
         >"$logs/bin/vm_drbd_core"
     printf '#!/bin/sh\nexec /root/vm_lio "$@" vm::build vm::hang vm::ownership vm::reservations vm::rollback vm::stop\n' >"$logs/bin/vm_lio_core"
     printf '#!/bin/sh\nexec /root/vip "$@" --exact %s\n' "${left_by_vip[*]}" >"$logs/bin/vip_left"

@@ -84,6 +84,7 @@ impl Doer {
                     eprintln!("line {n} of many that nobody asked for");
                 }
             }
+            "be done and stay" => get_traced(cx.root),
             "be stuck" => return Err(OcfError::stuck("disable iqn.2016-12.net.example:t1")),
             "be stuck and stay" => {
                 get_traced(cx.root);

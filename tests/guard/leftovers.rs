@@ -10,6 +10,7 @@ use ocf_san::guard::supervise;
 use ocf_san::kernel::process::{Child, Ending, Setup, pipe};
 use ocf_san::ocf::env::Params;
 use ocf_san::ocf::error::Code;
+use ocf_san::ocf::run::Answer;
 
 use super::bench::*;
 use super::doer::*;
@@ -64,6 +65,16 @@ pub fn a_start_waits_a_while_for_what_was_left_behind() {
         tracer.kill_group();
     });
     assert_eq!(bench.call("start", "nothing", 20_000), SUCCESS);
+}
+
+/// A look at a file that hangs, say, beside what was to be taken down and was.
+pub fn what_hangs_of_a_stop_that_is_done_keeps_nobody_from_the_next_and_reboots_nobody() {
+    let (bench, tracer, answer) = Bench::with_one_left_behind("stop", "be done and stay", &[]);
+    assert_eq!(answer, Answer { reason: Some(String::new()), ..SUCCESS });
+    assert_eq!(bench.call("monitor", "nothing", 6000).code, Code::Degraded, "a person is told");
+    assert_eq!(bench.call("stop", "nothing", 6000), SUCCESS);
+    assert_eq!(bench.keys(), "");
+    release(&tracer);
 }
 
 pub fn only_a_stop_of_an_agent_that_declares_it_escalates() {
