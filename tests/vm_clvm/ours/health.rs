@@ -43,7 +43,7 @@ fn a_mirror_that_is_degraded_and_taken_over_is_a_failure() {
     world.behind_its_back("vgchange --systemid elsewhere VG");
     world.fail(1);
     sh(&format!("dd if=/dev/zero of=/dev/{}/mirror bs=4k count=16 oflag=direct conv=notrunc", world.vg)).ok();
-    until("the kernel notices", 20, || sh(&format!("dmsetup status {}-mirror", world.vg)).ok().contains('D'));
+    until("the kernel notices", 20, || sh(&format!("dmsetup status {}", world.dm("mirror"))).ok().contains('D'));
     of("monitor").level(10).run().is(2).says(&["elsewhere"]);
     of("stop").run().is(0);
 }

@@ -121,7 +121,7 @@ fn a_volume_group_that_another_host_has_taken_over_is_a_failure() {
     // As after docs/moving-over.md: what was active before the agent was there.
     sh("rm -f /run/resource-agents/ocf-san.*").ok();
     of("monitor").level(10).run().is(2).says(&["elsewhere"]);
-    world.behind_its_back("vgchange --config local{extra_system_ids=[\"elsewhere\"]} --systemid \"\" VG");
+    world.behind_its_back("vgchange --config 'local{extra_system_ids=[\"elsewhere\"]}' --systemid '' VG");
     of("monitor").level(10).run().is(190).says(&["no host"]);
     of("stop").run().is(0);
     world.has(&[]);
