@@ -22,11 +22,7 @@ undo_lan_off() { lab plug node1 lan && lab plug node2 lan && wait_for 200 serves
 serves() { taken_over node1 || taken_over node2; }
 do_interconnect() { lab unplug "$victim" repl; }
 check_interconnect() { is_cut_off; }
-undo_lan_off() { lab unplug node1 lan && lab unplug node2 lan; }
-check_lan_off() { check_cable; }
-undo_lan_off() { lab plug node1 lan && lab plug node2 lan && wait_for 200 serves; }
-serves() { taken_over node1 || taken_over node2; }
-do_interconnect() { lab plug "$victim" repl; }
+undo_interconnect() { lab plug "$victim" repl; }
 do_both_cables() { lab unplug "$victim"; }
 undo_both_cables() { lab plug "$victim"; }
 

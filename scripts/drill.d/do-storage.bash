@@ -35,7 +35,8 @@ undo_vg_full() { on "$first_other" 'lvremove -q -f vg1/lv-fill'; }
 read_volumes() { # NODE SECONDS
     local level='<instance_attributes id="p_lvm-read-params"><nvpair id="p_lvm-read-level" name="OCF_CHECK_LEVEL" value="10"/></instance_attributes>'
     local op="<op id=\"p_lvm-read\" name=\"monitor\" interval=\"$2s\" timeout=\"20s\">$level</op>"
-    on "$1" "cibadmin --create --xpath '//primitive[@id=\"p_lvm\"]/operations' --xml-text '$op'" && wait_for 90 are_read "$1" "$2"
+    on "$1" "cibadmin --query --scope resources | sed 's|<op [^>]*id=\"p_lvm-monitor[^>]*/>|&$op|' >/root/resources.xml &&
+        cibadmin --replace --scope resources --xml-file /root/resources.xml" && wait_for 90 are_read "$1" "$2"
 }
 are_read() { on "$1" "cibadmin --query --scope status | grep p_lvm_monitor_${2}000 | grep -q 'rc-code=\"0\"'"; } # NODE SECONDS
 read_no_more() { on "$1" cibadmin --delete --xml-text '<op id="p_lvm-read"/>'; } # NODE

@@ -143,7 +143,7 @@ fn make_backstores(cx: &Context, lio: &Lio, config: &Arc<Config>, deadline: Dead
     }
     assign_hbas(&mut inventory, config);
     let since = task::now_in_ticks().unwrap_or(0);
-    let record = Record { inventory, discovery: config.discovery.is_some(), since };
+    let record = Record { inventory, discovery: config.discovery.is_some(), since, is_adopted: false };
     record.save(cx)?;
     (cx.progress)("make backstores");
     run(jobs, deadline)?;

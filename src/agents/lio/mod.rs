@@ -104,7 +104,8 @@ impl Lio {
         if let Some(mut record) = record {
             record.inventory.targets.retain(|t| claims.owner(&t.iqn).is_none());
             let state = check::state(lio, &record.inventory, Expect::Enabled)?;
-            if state != State::Stopped {
+            // One that no start has written is right only as long as all of it runs: another agent may have started something else since.
+            if state == State::Running || (state != State::Stopped && !record.is_adopted) {
                 return Ok(Some((record.into(), state)));
             }
         }
@@ -287,7 +288,7 @@ impl Lio {
 
 /// Writes down what another agent has started, so that it stays ours whatever becomes of the file that names it.
 fn adopt(cx: &Context, own: &Own) {
-    let record = Record { inventory: own.inventory.clone(), discovery: own.discovery, since: own.since };
+    let record = Record { inventory: own.inventory.clone(), discovery: own.discovery, since: own.since, is_adopted: true };
     match record.save(cx) {
         Ok(()) => tracing::info!("no start was recorded: what the configuration names, and runs, is taken over"),
         Err(e) => tracing::warn!("{e}"),

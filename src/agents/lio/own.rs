@@ -30,6 +30,8 @@ pub struct Record {
     pub discovery: bool,
     /// When it began, in clock ticks since boot: younger kernel threads may be ours.
     pub since: u64,
+    /// Whether no start has written it, but a monitor that found it all running.
+    pub is_adopted: bool,
 }
 
 impl Record {
@@ -108,6 +110,10 @@ impl Claims {
             let instance = name.strip_prefix("ocf-san.LIO-").and_then(|n| n.strip_suffix(".record"));
             let Some(instance) = instance.filter(|instance| *instance != own) else { continue };
             let record = Record::parse(dir.read_opt(&name).ok().flatten(), instance).unwrap_or_default();
+            // Nobody is kept from what only ran when this was written.
+            if record.is_adopted {
+                continue;
+            }
             let is_young = now.saturating_sub(record.since) < BUILDING;
             let is_live = |t: &lio::inventory::Target| lio.target(&t.iqn).exists().unwrap_or(true);
             if is_young || record.inventory.targets.iter().any(is_live) {

@@ -101,7 +101,7 @@ impl Teardown<'_> {
     /// somebody else exports too: their portal groups were not told to disable.
     fn fail_backends(&self) -> Result<(), OcfError> {
         (self.cx.progress)("fail the I/O of our backstores");
-        let others = self.exported_by_others()?;
+        let others = self.exported_by_others(self.cx.deadline.share(0.3))?;
         let mut jobs = Vec::new();
         for so in self.own.backstores.iter().filter(|so| hang::is_suspect(self.cx.root, so)) {
             let Some((major, minor)) = so.number.filter(|number| self.is_still_ours(so, *number)) else { continue };
@@ -136,7 +136,7 @@ impl Teardown<'_> {
     }
 
     /// What other targets export. A job, because LUNs of a target that hangs can be locked.
-    fn exported_by_others(&self) -> Result<HashSet<(String, String)>, OcfError> {
+    fn exported_by_others(&self, patience: Deadline) -> Result<HashSet<(String, String)>, OcfError> {
         let own: Vec<String> = self.own.targets.iter().map(|t| t.iqn.clone()).collect();
         let (tell, told) = std::sync::mpsc::channel();
         let lio = self.lio.clone();
@@ -146,7 +146,7 @@ impl Teardown<'_> {
             Ok(())
         });
         let mut wave = Wave::start(vec![look], 1);
-        if !wave.wait(self.cx.deadline.share(0.3)) {
+        if !wave.wait(patience) {
             // Somebody else's hang: no proof of ours.
             return Err(OcfError::new(Code::Generic, "another target hangs: can not tell which backstores it exports"));
         }
@@ -218,7 +218,7 @@ impl Teardown<'_> {
 
     /// Our backstores that are there and that nobody else has. One that stands on another device than ours did is not ours.
     fn backstores(&self, live: &Inventory) -> Result<Vec<Job>, OcfError> {
-        let exported = self.exported_by_others()?;
+        let exported = self.exported_by_others(self.grace())?;
         let claims = Claims::of_others(self.cx, self.lio)?;
         let mut ids: Vec<(String, String)> = Vec::new();
         for so in self.own.backstores.iter().chain(&live.backstores).filter(|so| !so.hba.is_empty()) {

@@ -76,6 +76,12 @@ impl Fence {
         self.ids.constraint()
     }
 
+    /// Whether it allows these nodes and no others.
+    #[must_use]
+    pub fn allows_just(&self, nodes: &[String]) -> bool {
+        self.allowed.len() == nodes.len() && nodes.iter().all(|node| self.allows(node))
+    }
+
     /// Whether this node may.
     #[must_use]
     pub fn allows(&self, node: &str) -> bool {

@@ -119,8 +119,9 @@ fn table(view: &View) -> Decision {
             let why = format!("constraint {id} allows {} only: the better data is there", names(nodes));
             return answer(BROKEN, "rejected", why);
         }
-        // Written once more it comes after a deletion that is under way, or fails.
-        Standing::Only(nodes) if nodes.iter().all(|node| view.fence.allows(node)) && view.is_beside_another => {
+        // Written once more it comes after a deletion that has been asked for, or fails. One that allows fewer is left alone: what is known
+        // of the others may be older.
+        Standing::Only(nodes) if view.is_beside_another && view.fence.allows_just(nodes) => {
             let why = format!("constraint {} keeps the peer out, written anew", view.fence.id());
             return Decision::Narrow(Outcome::new(OUTDATED, "constraint-stands", why));
         }
@@ -219,6 +220,9 @@ mod tests {
             let beside = View { is_beside_another: true, ..now };
             let wanted = if wanted == "4 constraint-stands" { "narrow 4" } else { wanted };
             assert_eq!(short(&decide(&beside)), wanted, "{standing:?}, beside another handler");
+            let three = Fence::new("r0", "c", None, "Promoted", &["n1", "n3"]);
+            let wider = View { fence: &three, standing: only(&["n1"]), ..beside };
+            assert_eq!(short(&decide(&wider)), "4 constraint-stands", "what stands is not made wider");
         }
     }
 
