@@ -134,6 +134,9 @@ fn failing_the_backend_ends_the_hang_without_an_error_at_the_initiator() {
     assert_eq!(world.opened(), [0, 0, 0, 0]);
     sleep(Duration::from_secs(3));
     assert!(writers.iter().all(|writer| writer.errors().is_empty()));
+    // What fails all I/O is not shown to anybody again.
+    world.call("start").run().is(2).says(&["table of errors"]);
+    tree::assert_unchanged(&empty);
     // The layer below comes back.
     for n in 0..2 {
         sh(&format!(
