@@ -138,7 +138,8 @@ fn forget_solved(cx: &Context, resource: &Resource) {
     }
 }
 
-/// Clears what ends by itself: a split brain and differing blocks when all are equal, older data when this side has those of the peer that was Primary last.
+/// Clears what ends by itself: a split brain and differing blocks when all are equal, older data when this side has those of the peer that
+/// was Primary last.
 fn end_what_is_over(cx: &Context, resource: &Resource, guard: &mut Guard) {
     let name = &resource.name;
     let is_equal = peering::is_equal(resource);

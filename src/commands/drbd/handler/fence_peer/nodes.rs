@@ -42,7 +42,8 @@ struct Peer {
     is_meant: bool,
 }
 
-/// Finds them. A host that is no node by any name that is known, and that the call is not about, is left out: a constraint does not let it in. `hosts` are the names of the other hosts in the configuration, for a call that names no peer.
+/// Finds them. A host that is no node by any name that is known, and that the call is not about, is left out: a constraint does not let it in.
+/// `hosts` are the names of the other hosts in the configuration, for a call that names no peer.
 pub fn find(cib: &Cib, own_host: &str, call: &Call, resource: &Resource, hosts: &[String], map: &Map) -> Result<Nodes, Mismatch> {
     let own = node_of(cib, &[own_host.to_owned()], map)?;
     let mut nodes = Nodes { own, good: Vec::new(), others: Vec::new() };
