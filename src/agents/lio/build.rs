@@ -96,6 +96,13 @@ fn give_back_reservations(
         return Ok(());
     }
     let Some(store) = Store::find(lio)? else { return Ok(()) };
+    if let Some(other) = store.elsewhere(lio).filter(|_| wanted == Reservations::Auto) {
+        tracing::warn!(
+            "reservations saved at {} are not given back: the dbroot of this kernel is another; set the same one on both nodes, before \
+             anything is exported",
+            other.display()
+        );
+    }
     // What somebody exports already has its reservations.
     for (so, made) in config.backstores.iter().zip(&own.backstores).filter(|(_, made)| !shared.contains(&made.hba)) {
         let saved = so.wwn.as_ref().map_or(Ok(Vec::new()), |serial| store.registrations(serial))?;

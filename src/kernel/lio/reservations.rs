@@ -1,9 +1,15 @@
 //! Persistent reservations that a start gives back to the kernel: `<dbroot>/pr/aptpl_SERIAL`, as the kernel itself wrote it
 //! (`core_scsi3_update_aptpl_buf`, `target_core_pr.c`), into `pr/res_aptpl_metadata` of a backstore that nothing exports yet.
 
+use std::path::PathBuf;
+
 use super::Lio;
 use crate::kernel::attr::Dir;
 use crate::kernel::error::Result;
+
+/// What the kernel and rtslib have for a `dbroot`: which of them it is depends on what was loaded first (`target_core_configfs.c`; rtslib's
+/// `root.py`).
+const DBROOTS: [&str; 3] = ["/var/target", "/etc/target", "/etc/rtslib-fb-target"];
 
 /// The directory of the kernel's reservation files, and whether it is one that follows the resource.
 #[derive(Debug, Clone)]
@@ -28,6 +34,17 @@ impl Store {
         }
         let follows = dir.device()? != dbroot.device()?;
         Ok(Some(Self { dir, follows }))
+    }
+
+    /// A directory that would follow the resource and that the kernel does not use on this node.
+    #[must_use]
+    pub fn elsewhere(&self, lio: &Lio) -> Option<PathBuf> {
+        let follows = |dbroot: &&str| {
+            let dbroot = lio.root().dir(dbroot);
+            let device = dbroot.dir("pr").device().ok()?;
+            (device != dbroot.device().ok()?).then(|| dbroot.dir("pr").path().to_owned())
+        };
+        DBROOTS.iter().find_map(|dbroot| follows(&dbroot)).filter(|_| !self.follows)
     }
 
     /// The registrations of the backstore with this serial number, each as the one line that the kernel takes.
@@ -67,6 +84,25 @@ fn parse(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::attr::Root;
+
+    #[test]
+    fn a_directory_that_follows_the_resource_and_is_not_the_kernels_is_told() {
+        let keep = tempfile::tempdir().unwrap();
+        let lio = Lio::new(&Root::fake(keep.path()));
+        let root = lio.root();
+        root.dir("/etc/target/pr").create_all(0o755).unwrap();
+        root.dir("/var/target").create_all(0o755).unwrap();
+        lio.base().create_all(0o755).unwrap();
+        lio.base().set("dbroot", "/etc/target").unwrap();
+        let find = || Store::find(&lio).unwrap().unwrap();
+        assert_eq!(find().elsewhere(&lio), None, "there is only this one, and it is local");
+        std::os::unix::fs::symlink("/proc", root.path("/var/target/pr")).unwrap();
+        assert_eq!(find().elsewhere(&lio), Some(root.path("/var/target/pr")));
+        root.dir("/etc/target/pr").remove().unwrap();
+        std::os::unix::fs::symlink("/proc", root.path("/etc/target/pr")).unwrap();
+        assert_eq!(find().elsewhere(&lio), None, "the kernel's own does");
+    }
 
     #[test]
     fn each_complete_registration_is_one_line() {
