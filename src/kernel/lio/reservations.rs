@@ -39,12 +39,12 @@ impl Store {
     /// A directory that would follow the resource and that the kernel does not use on this node.
     #[must_use]
     pub fn elsewhere(&self, lio: &Lio) -> Option<PathBuf> {
-        let follows = |dbroot: &&str| {
+        let follows = |dbroot: &str| {
             let dbroot = lio.root().dir(dbroot);
             let device = dbroot.dir("pr").device().ok()?;
             (device != dbroot.device().ok()?).then(|| dbroot.dir("pr").path().to_owned())
         };
-        DBROOTS.iter().find_map(|dbroot| follows(&dbroot)).filter(|_| !self.follows)
+        DBROOTS.iter().find_map(|dbroot| follows(dbroot)).filter(|_| !self.follows)
     }
 
     /// The registrations of the backstore with this serial number, each as the one line that the kernel takes.
