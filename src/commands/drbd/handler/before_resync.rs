@@ -305,16 +305,7 @@ mod tests {
         let options = handler.command().try_get_matches_from([&[handler.name], args].concat()).unwrap();
         let deadline = Deadline::after(Duration::from_secs(5));
         let afterwards = std::cell::RefCell::new(None);
-        let work = Work {
-            root,
-            env: &env,
-            call: &call,
-            resource: "r0",
-            options: &options,
-            deadline,
-            is_beside_another: false,
-            afterwards: &afterwards,
-        };
+        let work = Work::alone(root, &env, &call, &options, deadline, &afterwards);
         (handler.act)(&work).unwrap()
     }
 

@@ -122,6 +122,21 @@ pub struct Work<'a> {
 /// The last act of a handler.
 type Afterwards = Box<dyn FnOnce()>;
 
+#[cfg(test)]
+impl<'a> Work<'a> {
+    /// A call about `r0`, with no other handler at work.
+    fn alone(
+        root: &'a Root,
+        env: &'a Env,
+        call: &'a Call,
+        options: &'a ArgMatches,
+        deadline: Deadline,
+        afterwards: &'a RefCell<Option<Afterwards>>,
+    ) -> Self {
+        Self { root, env, call, resource: "r0", options, deadline, is_beside_another: false, afterwards }
+    }
+}
+
 impl Work<'_> {
     /// Has this done once the outcome has been said, for what nobody comes back from.
     pub fn then(&self, act: impl FnOnce() + 'static) {

@@ -121,16 +121,7 @@ mod tests {
         let (env, call) = (Env::default(), Call { volumes: vec![3], minors: vec![10], ..Call::default() });
         let options = handler.command().try_get_matches_from([handler.name]).unwrap();
         let (deadline, afterwards) = (Deadline::after(LIMIT), RefCell::new(None));
-        let work = Work {
-            root,
-            env: &env,
-            call: &call,
-            resource: "r0",
-            options: &options,
-            deadline,
-            is_beside_another: false,
-            afterwards: &afterwards,
-        };
+        let work = Work::alone(root, &env, &call, &options, deadline, &afterwards);
         (handler.act)(&work)
     }
 

@@ -183,16 +183,7 @@ esac
         let (env, call) = (Env::default(), Call { minors: vec![10], volumes: vec![0], ..Call::default() });
         let options = UNFENCE_PEER.command().try_get_matches_from(["unfence-peer"]).unwrap();
         let (deadline, afterwards) = (Deadline::after(Duration::from_secs(20)), RefCell::new(None));
-        let work = Work {
-            root: &root,
-            env: &env,
-            call: &call,
-            resource: "r0",
-            options: &options,
-            deadline,
-            is_beside_another: false,
-            afterwards: &afterwards,
-        };
+        let work = Work::alone(&root, &env, &call, &options, deadline, &afterwards);
         let outcome = act(&work).unwrap();
         assert_eq!((outcome.code, outcome.result.as_str()), (0, "removed"), "{}", outcome.why);
         assert!(root.dir("/").read("did").unwrap().contains("drbd-fence-by-handler-r0-c"));

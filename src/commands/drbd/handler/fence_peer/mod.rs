@@ -322,16 +322,7 @@ esac
             (Env::default(), Call { minors: vec![10], volumes: vec![0], peers: vec!["n2".into()], ..Call::default() });
         let options = FENCE_PEER.command().try_get_matches_from(["fence-peer"]).unwrap();
         let (deadline, afterwards) = (Deadline::after(Duration::from_secs(5)), RefCell::new(None));
-        let work = Work {
-            root: &root,
-            env: &env,
-            call: &call,
-            resource: "r0",
-            options: &options,
-            deadline,
-            is_beside_another: false,
-            afterwards: &afterwards,
-        };
+        let work = Work::alone(&root, &env, &call, &options, deadline, &afterwards);
         let outcome = act(&work).unwrap();
         (outcome.code, outcome.result, keep.path().join("did").exists())
     }
