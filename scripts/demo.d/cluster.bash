@@ -89,8 +89,11 @@ find_active() {
 # Both are online, the group runs on one and is promoted there, the other one is unpromoted, and no constraint is of anybody's making. Sets
 # $active, $other, and $cluster to what was said. In few commands, because each takes a guest seconds.
 is_joined() {
-    local of_two now
-    cluster=$(on node1 'crm_mon -1A || exit; cat /proc/drbd 2>/dev/null; cibadmin -Q --scope constraints') && of_two=$(on node2 crm_mon -1) || return 1
+    local of_two now two
+    exec {two}< <(on node2 crm_mon -1)
+    cluster=$(on node1 'crm_mon -1A || exit; cat /proc/drbd 2>/dev/null; cibadmin -Q --scope constraints') || cluster=''
+    of_two=$(cat <&"$two")
+    exec {two}<&-
     [[ $cluster == *'Online: [ node1 node2 ]'* && $of_two == *'Online: [ node1 node2 ]'* ]] || return 1
     now=$(sed -n 's/.*p_vip.* Started \(node[12]\).*/\1/p' <<<"$cluster")
     [ -n "$now" ] || return 1

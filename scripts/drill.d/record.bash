@@ -3,19 +3,22 @@
 
 declare -A boot_of
 mark_all() {
-    local node code=0
+    local node said from code=0
     for node in node1 node2; do
-        on "$node" 'wc -l </var/log/pacemaker/pacemaker.log' >"$case_dir/log-from-$node" && boot_of[$node]=$(lab boot-id "$node") || code=1
+        said=$(on "$node" 'wc -l </var/log/pacemaker/pacemaker.log && cat /proc/sys/kernel/random/boot_id') || code=1
+        read -rd '' from "boot_of[$node]" <<<"$said"
+        echo "$from" >"$case_dir/log-from-$node"
     done
     began_at=$(on ini date +%s.%N) && writer mark >/dev/null && return "$code"
 }
 
 # Actions that failed, with their reasons, as the cluster has them before anything is cleaned.
 keep_cluster_record() { # during|after
+    together "keep_mirror $1 node1" "keep_mirror $1 node2" "keep_cluster $1"
+}
+keep_mirror() { limit=15 on "$2" timeout 10 ocf-san drbd status >"$case_dir/mirror-$1-$2" 2>&1; } # during|after NODE
+keep_cluster() {                                                                                  # during|after
     local node # who is left first
-    for node in node1 node2; do
-        limit=15 on "$node" timeout 10 ocf-san drbd status >"$case_dir/mirror-$1-$node" 2>&1
-    done
     for node in "$bystander" "$victim"; do
         limit=20 on "$node" timeout 15 crm_mon -1rf >"$case_dir/cluster-$1" 2>>"$log" && [ -s "$case_dir/cluster-$1" ] && return
     done
@@ -32,12 +35,10 @@ keep_logs() {
 }
 
 # Starts of the virtual IP that succeeded since the mark, on both nodes: NODE, one a line.
-starts() {
-    local node
-    for node in node1 node2; do
-        on "$node" "tail -n +$(($(cat "$case_dir/log-from-$node" 2>/dev/null || echo 0) + 1)) /var/log/pacemaker/pacemaker.log |
-            sed -n 's/.*Result of start operation for p_vip on \($node\): ok.*/\1/p'" 2>>"$log" || red "pacemaker's log of $node could not be read"
-    done
+starts() { together 'starts_on node1' 'starts_on node2'; }
+starts_on() { # NODE
+    on "$1" "tail -n +$(($(cat "$case_dir/log-from-$1" 2>/dev/null || echo 0) + 1)) /var/log/pacemaker/pacemaker.log |
+        sed -n 's/.*Result of start operation for p_vip on \($1\): ok.*/\1/p'" 2>>"$log" || red "pacemaker's log of $1 could not be read"
 }
 
 # Compares what was seen with the row of the table. Counts nothing that has no answer as well.

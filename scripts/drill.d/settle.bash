@@ -3,14 +3,8 @@
 
 # Generous with what may take long, because no case is to fail for an emulated processor; but bounded.
 settle() { # NAME
-    local node
     lab drop heal
-    for node in node1 node2; do
-        is_on "$node" || limit=240 lab up "$node" || return 1
-        lab plug "$node"
-        bounded 200 "$here/lab" wait "$node" --timeout 180 || return 1
-        on "$node" 'for nic in lan repl; do tc qdisc del dev $nic clsact 2>/dev/null; done; true'
-    done
+    together 'ready_again node1' 'ready_again node2' || return 1
     together 'rejoin_if_away node1' 'rejoin_if_away node2' || return 1
     wait_for 180 both_see_both || return 1
     join_halves "$1" || return 1
@@ -19,6 +13,12 @@ settle() { # NAME
     ! has_failed || clean_up
     # What has failed since, or was still under way: a promotion that is refused takes its whole time-out.
     stays_sound || { clean_up; stays_sound; } || { clean_up; stays_sound; }
+}
+ready_again() { # NODE
+    is_on "$1" || limit=240 lab up "$1" || return 1
+    lab plug "$1"
+    bounded 200 "$here/lab" wait "$1" --timeout 180 || return 1
+    on "$1" 'for nic in lan repl; do tc qdisc del dev $nic clsact 2>/dev/null; done; true'
 }
 stays_sound() { wait_for 120 is_sound && sleep 6 && is_sound; } # a monitor later still
 has_failed() {
@@ -42,7 +42,8 @@ rejoin_if_away() {
     note "the cluster manager of $1 was started by the drill"
     start_cluster_on "$1"
 }
-both_see_both() { says_on node1 'Online:.* node1 node2 ' crm_mon -1 && says_on node2 'Online:.* node1 node2 ' crm_mon -1; }
+both_see_both() { together 'sees_both node1' 'sees_both node2'; }
+sees_both() { says_on "$1" 'Online:.* node1 node2 ' crm_mon -1; } # NODE
 
 # Not a pipe into `grep -q`, which ends the command at the first match, and with pipefail that is a failure.
 says_on() { # NODE PATTERN COMMAND...
@@ -73,7 +74,8 @@ join_halves() { # NAME
 }
 # For longer than a start takes, which begins with that.
 is_apart() { stands_alone && sleep 12 && stands_alone; }
-stands_alone() { on node1 grep -q 'cs:StandAlone' /proc/drbd || on node2 grep -q 'cs:StandAlone' /proc/drbd; }
+stands_alone() { ! together '! is_alone node1' '! is_alone node2'; }
+is_alone() { on "$1" grep -q 'cs:StandAlone' /proc/drbd; } # NODE
 is_up() { says_on "$1" ' 0: cs:([^U]|Unconnected)' cat /proc/drbd; } # NODE
 comes_together() { ! stands_alone && on "$active" grep -Eq 'cs:(Connected|Sync|PausedSync)' /proc/drbd; }
 

@@ -63,25 +63,28 @@ impl Clvm {
             logged(remove_tag(cx, lvm, vg, &self.tag, cx.deadline.share(0.5)));
         }
         if taken.has_lockspace {
-            logged(lockspace::stop(cx, lvm, vg, cx.deadline.share(0.5)));
+            logged(lockspace::stop(cx, Some(lvm), vg, cx.deadline.share(0.5)));
         }
     }
 
-    /// Lets go of the volume group, of which no logical volume is active here any more. A tag or system id that stays is logged: nobody
-    /// writes.
+    /// Lets go of the volume group, of which no logical volume is active here any more; of its locks only where there is no `lvm` to ask,
+    /// because it would hang. A tag or system id that stays is logged: nobody writes.
     ///
     /// # Errors
     /// A lock is still held, which no other node gets then.
-    pub(super) fn let_go(&self, cx: &Context, lvm: &Lvm, vg: &VgName, mode: Mode, tag: &str) -> Result<(), OcfError> {
+    pub(super) fn let_go(&self, cx: &Context, lvm: Option<&Lvm>, vg: &VgName, mode: Mode, tag: &str) -> Result<(), OcfError> {
         let deadline = cx.deadline.share(0.6);
+        if mode == Mode::Lvmlockd {
+            return lockspace::stop(cx, lvm, vg, deadline);
+        }
+        let Some(lvm) = lvm else { return Ok(()) };
         match mode {
             Mode::SystemId if self.releases => {
                 let release = || lvm.change("give up the system id of", vg, &["--systemid", ""], deadline);
                 logged(unless_used(cx, vg, mode, "system id", deadline, release));
             }
-            Mode::Local | Mode::SystemId => {}
             Mode::Tagging => logged(remove_tag(cx, lvm, vg, tag, deadline)),
-            Mode::Lvmlockd => return lockspace::stop(cx, lvm, vg, deadline),
+            Mode::Local | Mode::SystemId | Mode::Lvmlockd => {}
         }
         Ok(())
     }

@@ -97,11 +97,12 @@ pub fn start(cx: &Context, lvm: &Lvm, vg: &VgName, lock_type: &str, deadline: De
 }
 
 /// Gives back those locks of these logical volumes, none of which is mapped any more, that LVM has not given back: of what was removed
-/// past it, or not activated after all. Whether none is held any more, as far as dlm lets it be known.
+/// past it, or not activated after all; without LVM, which would hang, it only looks. Whether none is held any more, as far as dlm lets it
+/// be known.
 ///
 /// # Errors
 /// lvmlockd does not say, or has ended and left its locks: what to do.
-pub fn release(cx: &Context, lvm: &Lvm, vg: &VgName, lvs: &[Recorded], deadline: Deadline) -> Result<bool, OcfError> {
+pub fn release(cx: &Context, lvm: Option<&Lvm>, vg: &VgName, lvs: &[Recorded], deadline: Deadline) -> Result<bool, OcfError> {
     if let Some(why) = still_waits_for(cx, vg, deadline) {
         tracing::warn!("{vg}: locks may be left ({why}); then: lvchange -an {vg}");
         return Ok(true);
@@ -115,9 +116,7 @@ pub fn release(cx: &Context, lvm: &Lvm, vg: &VgName, lvs: &[Recorded], deadline:
         Ok(lvs.iter().filter(is_held).map(|lv| lv.name.clone()).collect())
     };
     let left = held()?;
-    if left.is_empty() {
-        return Ok(true);
-    }
+    let Some(lvm) = lvm.filter(|_| !left.is_empty()) else { return Ok(left.is_empty()) };
     (cx.progress)(&format!("give back locks of {vg}"));
     if let Err(e) = lvm.deactivate(vg, &left, deadline.share(0.5)) {
         tracing::warn!("{e}");
@@ -146,11 +145,12 @@ fn no_orphan(cx: &Context, vg: &VgName) -> Result<(), OcfError> {
     Err(OcfError::new(Code::Generic, why))
 }
 
-/// Stops the lockspace, unless somebody still uses it. That it stays without a lock of ours is logged and no error.
+/// Stops the lockspace, unless somebody still uses it, or LVM is not there to ask, because it would hang: then its locks are dropped. That
+/// it stays without a lock of ours is logged and no error.
 ///
 /// # Errors
 /// A lock is still held though nothing is active here, so that no other node gets it: what to do.
-pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<(), OcfError> {
+pub fn stop(cx: &Context, lvm: Option<&Lvm>, vg: &VgName, deadline: Deadline) -> Result<(), OcfError> {
     if let Some(why) = still_waits_for(cx, vg, deadline) {
         tracing::warn!("{vg}: its lockspace stays: {why}");
         return Ok(());
@@ -168,7 +168,7 @@ pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<
     let other = other_user(cx, vg, Mode::Lvmlockd)?;
     if lockspace.is_used() && other.is_none() && !is_mapped(cx, &lockspace)? {
         // What was removed past LVM left its lock.
-        if let Err(e) = lvm.deactivate(vg, &[], deadline.share(0.4)) {
+        if let Some(Err(e)) = lvm.map(|lvm| lvm.deactivate(vg, &[], deadline.share(0.4))) {
             tracing::warn!("{e}");
         }
         let Some(now) = lockspace_of(cx, vg, deadline)? else { return Ok(()) };
@@ -191,6 +191,10 @@ pub fn stop(cx: &Context, lvm: &Lvm, vg: &VgName, deadline: Deadline) -> Result<
         tracing::info!("{vg}: its lockspace stays for {other}");
         return Ok(());
     }
+    let Some(lvm) = lvm else {
+        tracing::warn!("{vg}: its lockspace stays: LVM would hang");
+        return Ok(());
+    };
     (cx.progress)(&format!("stop the lockspace of {vg}"));
     if let Err(e) = lvm.change("stop the lockspace of", vg, &["--lockstop"], deadline) {
         tracing::warn!("{e}");

@@ -134,6 +134,24 @@ impl Clvm {
         Ok((vg, mode, scope))
     }
 
+    /// The record of the start, unless nothing of that volume group is active and another one of its name is: somebody has made it anew,
+    /// and it is by its name that it must go.
+    ///
+    /// # Errors
+    /// Device-mapper does not answer.
+    fn record(&self, cx: &Context) -> Result<Option<Record>, OcfError> {
+        let Some(record) = Record::load(cx) else { return Ok(None) };
+        if self.vg.as_ref().map(VgName::as_str) != Ok(&record.vg) {
+            return Ok(Some(record));
+        }
+        let is_there = |record| self.look(cx, record).map(|seen| seen.is_some_and(|seen| !seen.own.is_empty()));
+        if is_there(Some(&record))? || !is_there(None)? {
+            return Ok(Some(record));
+        }
+        tracing::warn!("{} is active, and is not the volume group that was started", record.vg);
+        Ok(None)
+    }
+
     /// What device-mapper shows; `None` where there is no device-mapper, so that nothing is there.
     fn look(&self, cx: &Context, record: Option<&Record>) -> Result<Option<Seen>, OcfError> {
         let Some(dm) = DeviceMapper::open(cx.root)? else { return Ok(None) };
@@ -147,17 +165,24 @@ impl Clvm {
 
 impl Agent for Clvm {
     fn monitor(&self, cx: &Context, level: Level) -> Result<State, OcfError> {
-        let (_, _, scope) = match self.sound() {
-            Ok(sound) => sound,
+        let mut record = Record::load(cx);
+        let scope = match self.sound() {
+            Ok((_, _, scope)) => scope,
             // Without any name it is no resource at all.
             Err(e) if cx.env.is_probe() && self.vg != Err(UNNAMED.to_owned()) => {
                 tracing::warn!("{e}");
-                return Ok(State::Stopped);
+                let active = self.look(cx, record.as_ref())?.and_then(|seen| seen.own.into_iter().next());
+                let is_active = |device: Device| State::Partial(format!("{} is active, and {e}", device.spoken()));
+                return Ok(active.map_or(State::Stopped, is_active));
             }
             Err(e) => return Err(e),
         };
-        let mut record = Record::load(cx);
         let Some(seen) = self.look(cx, record.as_ref())? else { return Ok(State::Stopped) };
+        if let (Some(record), true) = (&record, seen.own.is_empty()) {
+            if self.record(cx)?.is_none() {
+                return Ok(State::Partial(format!("{} is active, and is not the volume group that was started", record.vg)));
+            }
+        }
         if let Some(record) = record.as_ref().filter(|record| !record.is_complete && !seen.own.is_empty()) {
             return Ok(State::Partial(format!("an earlier start of {} did not come to its end", record.vg)));
         }

@@ -298,7 +298,7 @@ impl Start<'_> {
                 // LVM takes a lock before it maps, and keeps it when that fails.
                 let was_there = |lv: &Recorded| before.iter().any(|device| lv.is(&device.mapping.lv_uuid));
                 let lvs: Vec<_> = record.lvs.iter().filter(|lv| !was_there(lv)).cloned().collect();
-                if !super::lockspace::release(self.cx, &self.lvm, &self.vg, &lvs, self.cx.deadline.share(0.6))? {
+                if !super::lockspace::release(self.cx, Some(&self.lvm), &self.vg, &lvs, self.cx.deadline.share(0.6))? {
                     let why = format_args!("{}: locks are still held (lvmlockctl --info)", self.vg);
                     return Err(OcfError::new(Code::Generic, why));
                 }

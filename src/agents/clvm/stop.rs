@@ -36,7 +36,7 @@ impl Clvm {
     /// # Errors
     /// Something is still there: who holds it, or what hangs.
     pub(super) fn deactivate(&self, cx: &Context) -> Result<(), OcfError> {
-        let record = Record::load(cx);
+        let record = self.record(cx)?;
         let named = record.as_ref().and_then(|record| VgName::parse(&record.vg).ok()).or_else(|| self.vg.clone().ok());
         let Some(mut vg) = named else {
             tracing::warn!("vgname: no volume group is named, and no start is recorded: nothing to stop");
@@ -66,21 +66,23 @@ impl Clvm {
             let is_free = !all.iter().any(Device::is_volume);
             let has_to_give = match mode {
                 Some(Mode::Lvmlockd) => true,
-                // A program that hangs there would keep the disk open for good, and could not write the tag or system id anyway: it stays.
-                Some(Mode::Tagging) => is_free && !hangs(cx, &below),
-                Some(Mode::SystemId) => is_free && self.releases && !hangs(cx, &below),
+                Some(Mode::Tagging) => is_free,
+                Some(Mode::SystemId) => is_free && self.releases,
                 Some(Mode::Local) | None => false,
             };
-            let seen = if has_to_give { self.facts(cx, &vg, record.as_ref(), false).ok().flatten() } else { None };
-            let lvm = seen.map(|(_, lvm)| lvm).or(lvms.into_iter().next()).filter(|_| has_to_give);
-            if let (Some(lvm), Some(Mode::Lvmlockd)) = (&lvm, mode) {
+            // A program that hangs there would keep the disk open for good, and could not write the tag or system id anyway: it stays.
+            let may_ask = has_to_give && !hangs(cx, &below);
+            let seen = if may_ask { self.facts(cx, &vg, record.as_ref(), false).ok().flatten() } else { None };
+            let lvm = seen.map(|(_, lvm)| lvm).or(lvms.into_iter().next()).filter(|_| may_ask);
+            let lvm = lvm.as_ref();
+            if has_to_give && mode == Some(Mode::Lvmlockd) {
                 let recorded = record.as_ref().map_or_else(|| Recorded::of(&own), |record| record.lvs.clone());
                 if !lockspace::release(cx, lvm, &vg, &recorded, cx.deadline.share(0.5))? && !is_free {
                     let why = format_args!("{vg}: locks of what is not active here are still held: lvmlockctl --info");
                     return Err(OcfError::new(Code::Generic, why));
                 }
             }
-            if let (Some(lvm), Some(mode), true) = (&lvm, mode, is_free) {
+            if let (true, Some(mode)) = (has_to_give && is_free, mode) {
                 let tag = record.as_ref().and_then(|record| record.tag.clone()).unwrap_or_else(|| self.tag.clone());
                 self.let_go(cx, lvm, &vg, mode, &tag)?;
             }

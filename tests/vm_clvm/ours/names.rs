@@ -133,3 +133,35 @@ fn a_record_that_is_cut_short_keeps_no_stop_from_its_work() {
         world.has(&[]);
     }
 }
+
+/// Whoever makes the volume group anew below the resource leaves it active, and no record has its UUID.
+#[test]
+#[ignore = "vm: activates volumes"]
+fn a_volume_group_that_was_made_anew_is_not_the_one_that_was_started_and_goes_with_the_stop() {
+    let world = World::with(1, &["one"]);
+    world.start();
+    let disk = world.disk(0);
+    world.lvm(&format!("vgremove -qq -y -ff VG && lvm vgcreate -q -s 1m VG {disk} && lvm lvcreate -qy -Wn -Zn -l 4 -n one VG"));
+    world.activate(&["one"]);
+    world.has(&["one"]);
+    world.call("monitor").run().is(1).says(&["not the volume group that was started"]);
+    world.stop();
+    world.has(&[]);
+    world.start();
+    world.call("monitor").level(10).run().is(0);
+    world.stop();
+}
+
+/// The start is refused for the parameter; until then nobody may take what is active for stopped.
+#[test]
+#[ignore = "vm: activates volumes"]
+fn a_probe_with_a_wrong_parameter_tells_what_is_active() {
+    let world = World::with(1, &["one"]);
+    let of = |action: &str| world.call(action).set("vg_access_mode", "lvmlokd");
+    of("probe").run().is(7);
+    world.activate(&["one"]);
+    of("probe").run().is(1).says(&["one", "vg_access_mode"]);
+    of("start").run().is(6).says(&["vg_access_mode"]);
+    of("stop").run().is(0);
+    world.has(&[]);
+}
