@@ -69,6 +69,22 @@ fn a_mirror_that_misses_a_leg_is_started_when_degraded_is_allowed() {
     world.has(&[]);
 }
 
+/// A leg that was left out must be resynced, so a disk that is only late is waited for.
+#[test]
+#[ignore = "vm: takes a disk away"]
+fn a_mirror_whose_disk_comes_late_is_started_whole() {
+    let world = mirrored();
+    world.start();
+    world.stop();
+    let late = world.disk(1).replace("/dev/mapper/", "");
+    let table = sh(&format!("dmsetup table {late} && dmsetup remove --retry {late}")).ok();
+    sh(&format!("(sleep 2 && dmsetup create {late} --table '{}') >/dev/null 2>&1 &", table.trim())).ok();
+    let of = |action: &str| world.call(action).set("degraded_activation", "true");
+    of("start").run().is(0);
+    of("monitor").level(10).run().is(0);
+    of("stop").run().is(0);
+}
+
 /// Linear volumes with holes are what `degraded` does not allow, and `partial` does.
 #[test]
 #[ignore = "vm: pulls a disk out"]
