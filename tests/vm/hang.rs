@@ -227,9 +227,10 @@ fn a_configuration_file_whose_disk_hangs_is_told_in_time_and_is_no_failure() {
     of("monitor").level(20).run().is(0);
     sh("echo 3 >/proc/sys/vm/drop_caches && dmsetup suspend --noflush --nolockfs san-t3").ok();
     of("monitor").level(20).seconds(20).run().is(190).says(&["configuration"]).within(20.0);
-    // What reads it hangs now, and is not doubled.
     of("monitor").level(10).seconds(20).run().is(190).within(20.0);
-    of("monitor").run().is(190);
+    // Degraded where what reads it can not be ended.
+    let cheap = of("monitor").run();
+    assert!([0, 190].contains(&cheap.code), "{cheap:?}");
     of("stop").seconds(20).run().is(0).within(20.0);
     sh("dmsetup resume --noudevsync san-t3").ok();
     until("what was stuck ends", 20, || tasks("LIO").is_empty());

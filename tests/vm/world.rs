@@ -260,6 +260,7 @@ impl Call {
 
 impl Outcome {
     /// Has this code, and a reason exactly when it is no good news.
+    #[track_caller]
     pub fn is(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self:?}");
         assert_eq!(self.reason.is_empty(), matches!(code, 0 | 7), "{self:?}");
@@ -267,6 +268,7 @@ impl Outcome {
     }
 
     /// Its reason names these.
+    #[track_caller]
     pub fn says(self, words: &[&str]) -> Self {
         for word in words {
             assert!(self.reason.contains(word), "{word:?} is not in: {}", self.reason);
@@ -274,6 +276,7 @@ impl Outcome {
         self
     }
 
+    #[track_caller]
     pub fn within(self, seconds: f64) -> Self {
         assert!(self.took.as_secs_f64() < seconds, "took {:?}: {}", self.took, self.reason);
         self
