@@ -3,7 +3,11 @@
 
 # Generous with what may take long, because no case is to fail for an emulated processor; but bounded.
 settle() { # NAME
+    local node off=()
     lab drop heal
+    for node in node1 node2; do is_on "$node" || off+=("$node"); done
+    # Not beside the rest: nothing may start a guest after the end.
+    [ "${#off[@]}" = 0 ] || limit=240 lab up "${off[@]}" || return 1
     together 'ready_again node1' 'ready_again node2' || return 1
     together 'rejoin_if_away node1' 'rejoin_if_away node2' || return 1
     wait_for 180 both_see_both || return 1
@@ -15,7 +19,6 @@ settle() { # NAME
     stays_sound || { clean_up; stays_sound; } || { clean_up; stays_sound; }
 }
 ready_again() { # NODE
-    is_on "$1" || limit=240 lab up "$1" || return 1
     lab plug "$1"
     bounded 200 "$here/lab" wait "$1" --timeout 180 || return 1
     on "$1" 'for nic in lan repl; do tc qdisc del dev $nic clsact 2>/dev/null; done; true'
@@ -53,7 +56,7 @@ says_on() { # NODE PATTERN COMMAND...
 
 # After a split brain somebody has to choose, and the one to choose is the one that the initiator has been writing to.
 join_halves() { # NAME
-    local loser
+    local loser ran
     sleep 3
     is_apart || return 0
     has_word "$1" splits || red 'DRBD came out of it with a split brain'
@@ -61,7 +64,8 @@ join_halves() { # NAME
     # Where it ran last, when it runs nowhere until somebody has chosen: only that side has what the initiator was told is written.
     if ! wait_for 60 find_active; then
         active=$first_active other=$first_other
-        ! starts | grep -qx "$first_other" || { active=$first_other other=$first_active; }
+        ran=$(starts)
+        ! grep -qx "$first_other" <<<"$ran" || { active=$first_other other=$first_active; }
     fi
     loser=$other
     # Where it has failed too often Pacemaker has stopped it for good.

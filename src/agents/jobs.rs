@@ -70,6 +70,12 @@ impl Wave {
         true
     }
 
+    /// Whether all have begun: with fewer threads than jobs, some wait for the end of others.
+    #[must_use]
+    pub fn has_begun_all(&self) -> bool {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// What has not reported.
     pub fn outstanding(&self) -> impl Iterator<Item = &str> {
         self.outstanding.values().map(String::as_str)
@@ -126,7 +132,23 @@ mod tests {
         let mut wave = Wave::start(vec![stuck, Job::new("fine", || Ok(()))], 2);
         assert!(!wave.wait(Deadline::after(Duration::from_millis(200))));
         assert_eq!(wave.outstanding().collect::<Vec<_>>(), ["stuck"]);
+        assert!(wave.has_begun_all());
         drop(keep);
         assert!(wave.wait(Deadline::after(Duration::from_secs(30))));
+    }
+
+    #[test]
+    fn behind_one_that_does_not_come_back_the_next_has_not_begun() {
+        let (keep, never) = channel::<()>();
+        let stuck = Job::new("stuck", move || {
+            let _ = never.recv();
+            Ok(())
+        });
+        let mut wave = Wave::start(vec![stuck, Job::new("fine", || Ok(()))], 1);
+        assert!(!wave.wait(Deadline::after(Duration::from_millis(200))));
+        assert!(!wave.has_begun_all());
+        drop(keep);
+        assert!(wave.wait(Deadline::after(Duration::from_secs(30))));
+        assert!(wave.has_begun_all());
     }
 }

@@ -19,7 +19,7 @@ use super::press::press;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::kmsg::KernelLog;
-use crate::kernel::process::lock_memory;
+use crate::kernel::process::lock_memory_by;
 use crate::kernel::sysrq::{Key, Trigger};
 use crate::ocf::env::Params;
 use crate::ocf::error::Code;
@@ -31,6 +31,8 @@ use crate::ocf::spec::AgentSpec;
 /// How far the two looks that prove a hang are apart, at least and at most.
 pub const LEAST_GAP: Duration = Duration::from_millis(500);
 const LONGEST_GAP: Duration = Duration::from_secs(1);
+/// How long the disk that this program is on gets to give all of it.
+const LOADING: Duration = Duration::from_secs(1);
 
 /// What was made ready before the stop began.
 #[derive(Debug)]
@@ -40,6 +42,8 @@ pub struct Preparation {
     pub noreboot: PathBuf,
     trigger: Option<Trigger>,
     kmsg: Option<KernelLog>,
+    /// Whether all of this program is in memory.
+    is_locked: bool,
     /// What could not be made ready.
     pub warnings: Vec<String>,
 }
@@ -63,13 +67,14 @@ impl Preparation {
     #[must_use]
     pub fn with(root: &Root, policy: OnStopHang, noreboot: PathBuf) -> Self {
         let mut warnings = Vec::new();
-        let locked = if root.is_fake() { Ok(()) } else { lock_memory() };
+        let locked = if root.is_fake() { Ok(()) } else { lock_memory_by(Deadline::after(LOADING)) };
+        let is_locked = locked.is_ok();
         if let Err(e) = locked {
             warnings.push(format!("memory not locked: {e}"));
         }
         let kmsg = KernelLog::open(root).map_err(|e| warnings.push(e.to_string())).ok();
         let trigger = Trigger::open(root).map_err(|e| warnings.push(e.to_string())).ok();
-        Self { policy, noreboot, trigger, kmsg, warnings }
+        Self { policy, noreboot, trigger, kmsg, is_locked, warnings }
     }
 
     /// Looks a second time; then writes the evidence down and does what the policy says, with the answer of the stop by the deadline, if
@@ -116,7 +121,7 @@ impl Preparation {
     pub fn press(&self, root: &Root, plan: &Plan, why: &str, end: Deadline) -> &'static str {
         let Some(last) = plan.last else { return plan.outcome };
         self.say(&format!("{why}, pressing sysrq s, u, {last:?}"));
-        if press(root, self.trigger.as_ref(), last, end) { plan.outcome } else { "no sysrq, node needs fencing" }
+        if press(root, self.trigger.as_ref(), self.is_locked, last, end) { plan.outcome } else { "no sysrq, node needs fencing" }
     }
 
     fn say(&self, record: &str) {

@@ -72,7 +72,7 @@ impl Evidence {
         let (headline, rest) = records.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
         kmsg.cry(headline);
         for record in rest.iter().take(KernelLog::RECORDS - 1) {
-            kmsg.say(record);
+            kmsg.whisper(record);
         }
     }
 
@@ -121,7 +121,7 @@ fn records_may_grow(last: &str, lines: &[String]) -> bool {
 
 fn seen_by_a_child(root: &Root, worker: Option<i32>, noreboot: &Path, deadline: Deadline) -> String {
     let Ok((mut read, mut write)) = pipe() else { return String::new() };
-    let setup = Setup { dies_with_parent: true, keep: keep(&write), ..Setup::default() };
+    let setup = Setup { dies_with_parent: true, keep: keep(&write), retry: Some(deadline), ..Setup::default() };
     let looker = Child::fork(setup, move || {
         look(root, worker, noreboot, |line| {
             let _ = writeln!(write, "{line}");

@@ -5,7 +5,10 @@
 
 use std::time::Instant;
 
+use nix::unistd::Pid;
+
 use crate::kernel::attr::{Dir, Root, running_proc};
+use crate::kernel::identity::Identity;
 use crate::kernel::task::{Task, kernel_threads_since, runs_at};
 
 /// The kernel threads of the iSCSI target: portal, receive, transmit (`iscsi_target_login.c`, `iscsi_target.c`).
@@ -36,19 +39,7 @@ impl Suspects {
     #[must_use]
     pub fn of_session(session: i32) -> Self {
         let at = Instant::now();
-        let proc = running_proc();
-        let pids = proc.dirs().unwrap_or_default();
-        let of_it = |pid: &String| {
-            let dir = proc.dir(pid);
-            let task = pid.parse::<i32>().ok().and_then(|_| Task::at(&dir).ok()?);
-            task.is_some_and(|task| task.session == session).then(|| dir.dir("task"))
-        };
-        let mut threads = Vec::new();
-        for tasks in pids.iter().filter_map(of_it) {
-            let tids = tasks.dirs().unwrap_or_default();
-            threads.extend(tids.iter().filter_map(|tid| Thread::at(tasks.dir(tid))).filter(|t| t.task.state == 'D'));
-        }
-        Self { at, threads }
+        Self { at, threads: programs(session).flat_map(|(_, threads)| threads).collect() }
     }
 
     /// Those of both looks.
@@ -89,6 +80,26 @@ impl Suspects {
             first.holds_until(&second, half).then_some(Held(second))
         })
     }
+}
+
+/// The processes of a session that have threads which wait where no signal reaches, with these.
+fn programs(session: i32) -> impl Iterator<Item = (i32, Vec<Thread>)> {
+    let proc = running_proc();
+    let waiting = move |name: String| {
+        let (pid, dir) = (name.parse::<i32>().ok()?, proc.dir(&name));
+        Task::at(&dir).ok()?.filter(|task| task.session == session)?;
+        let tasks = dir.dir("task");
+        let threads = tasks.dirs().unwrap_or_default().into_iter().filter_map(|tid| Thread::at(tasks.dir(tid)));
+        let threads: Vec<_> = threads.filter(|thread| thread.task.state == 'D').collect();
+        (!threads.is_empty()).then_some((pid, threads))
+    };
+    running_proc().dirs().unwrap_or_default().into_iter().filter_map(waiting)
+}
+
+/// A program that a worker, by the number of its session, has started, and that waits where no signal reaches.
+#[must_use]
+pub fn program_of(session: i32) -> Option<Identity> {
+    programs(session).find_map(|(pid, _)| Identity::of(Pid::from_raw(pid)).ok())
 }
 
 /// What the kernel holds.

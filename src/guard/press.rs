@@ -29,15 +29,15 @@ fn sequence(last: Key, flush: Duration) -> Vec<(Duration, Key)> {
     keys
 }
 
-/// Presses them and does not come back before the deadline, if at all. False when there is nothing to press: no sysrq, and not root.
+/// Presses them, with the memory locked if it was before, for where it was not that might hang. Does not come back before the deadline, if at all. False when there is nothing to press: no sysrq, and not root.
 #[must_use]
-pub fn press(root: &Root, trigger: Option<&Trigger>, last: Key, end: Deadline) -> bool {
+pub fn press(root: &Root, trigger: Option<&Trigger>, is_locked: bool, last: Key, end: Deadline) -> bool {
     let flush = end.share(0.7).remaining().clamp(FLUSH.0, FLUSH.1);
     let can_press = trigger.is_some() || (!root.is_fake() && nix::unistd::geteuid().is_root());
     if !can_press {
         return false;
     }
-    let all = || press_all(root, trigger, last, flush);
+    let all = || press_all(root, trigger, is_locked, last, flush);
     match Child::fork(Setup { keep: trigger.map(keep).unwrap_or_default(), retry: Some(end.share(0.5)), ..Setup::default() }, all)
     {
         Ok(presser) if root.is_fake() => drop(presser.wait(end)),
@@ -48,10 +48,10 @@ pub fn press(root: &Root, trigger: Option<&Trigger>, last: Key, end: Deadline) -
     true
 }
 
-fn press_all(root: &Root, trigger: Option<&Trigger>, last: Key, flush: Duration) {
+fn press_all(root: &Root, trigger: Option<&Trigger>, is_locked: bool, last: Key, flush: Duration) {
     // Below a fake root every key is pressed at once, and the machine that runs the tests is left alone.
     let pause = |time| if root.is_fake() { Duration::ZERO } else { time };
-    if !root.is_fake() {
+    if is_locked && !root.is_fake() {
         let _ = lock_memory();
     }
     if let Some(trigger) = trigger {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::budget::{Budget, DEATH, LEAST_TRY};
 use super::escalate::{Preparation, Stuck};
 use super::evidence::Case;
-use super::held::Suspects;
+use super::held::{self, Suspects};
 use super::record::{Files, Kind, Record};
 use super::watch::{Seen, Watched};
 use super::worker::{Task, changes};
@@ -69,6 +69,7 @@ impl Call<'_> {
             }
             // A monitor holds no lock and changes nothing: taking the resource away may be what frees it.
             (Kind::Look | Kind::DeepLook, action) if action != "start" && !looks => self.run(self.env),
+            (Kind::DeepLook, "start") if changes(&record.action) => self.run(self.env),
             (_, "stop") => self.stop_behind(record, alive),
             _ if alive.ends_by(Deadline::after(PATIENCE.min(self.budget.timeout / 3))) => self.run(self.env),
             _ => failure(record.describe()),
@@ -125,7 +126,9 @@ impl Call<'_> {
         let warnings = self.preparation.as_ref().map(|p| p.warnings.as_slice()).unwrap_or_default();
         let (spec, action, params, root) = (self.spec, self.action, self.params, self.root);
         let noreboot = self.preparation.as_ref().map(|p| p.noreboot.as_path());
-        let (deadline, least) = (self.budget.worker, LEAST_RUN);
+        let deadline = self.budget.worker;
+        // A try that was too short proves nothing.
+        let least = if self.preparation.is_some() { LEAST_TRY } else { LEAST_RUN };
         let task = Task { spec, action, params, env, root, files: &self.files, deadline, least, noreboot, warnings };
         match Watched::start(task, self.budget.end.share(0.33)) {
             Ok(watched) => self.conclude(watched, env, had),
@@ -151,8 +154,10 @@ impl Call<'_> {
         if answer.is_none() {
             answer = watched.take_frames();
         }
-        if !has_ended {
-            self.leave_behind(&watched, env, answer.as_ref());
+        if has_ended {
+            self.leave_program_behind(&watched, env, answer.as_ref());
+        } else if let Ok(worker) = Identity::of(watched.pid()) {
+            self.leave_behind(self.kind_of(env, answer.as_ref()), worker, &watched.note, env, answer.as_ref());
         }
         match answer {
             Some(answer) if !(answer.stuck && self.preparation.is_some()) => answer,
@@ -228,28 +233,48 @@ impl Call<'_> {
         preparation.escalate(self.root, &stuck, was_forbidden, self.budget.end)
     }
 
-    /// Writes down a worker that does not end, for the next call.
-    fn leave_behind(&self, watched: &Watched, env: &Env, answer: Option<&Answer>) {
-        let Ok(worker) = Identity::of(watched.pid()) else { return };
-        let kind = match self.action {
-            // It has taken away all that there was: what hangs only looks, and is no reason to reboot at the next stop.
-            "stop" if answer.is_some_and(|answer| answer.code == Code::Success) => Kind::DeepLook,
+    /// What a worker that does not end was at.
+    fn kind_of(&self, env: &Env, answer: Option<&Answer>) -> Kind {
+        match self.action {
+            // What hangs of a stop that is not stuck only looks, and is no reason to reboot at the next one.
+            "stop" if answer.is_some_and(|answer| !answer.stuck) => Kind::DeepLook,
             action if changes(action) => Kind::Change,
             "monitor" | "status" if env.level() > Level::Cheap => Kind::DeepLook,
             _ => Kind::Look,
+        }
+    }
+
+    /// Writes down a program that the worker, which has ended, started and that hangs: none is put beside it by the next deep monitor, and
+    /// it is evidence for a stop. As a look, for what it would have changed is not known, and a stop may well do without it.
+    fn leave_program_behind(&self, watched: &Watched, env: &Env, answer: Option<&Answer>) {
+        let is_well = |answer: &Answer| match answer.code {
+            Code::Success | Code::RunningPromoted | Code::NotRunning => true,
+            Code::Degraded | Code::DegradedPromoted => env.level() == Level::Cheap,
+            _ => false,
         };
+        if answer.is_some_and(is_well) {
+            return;
+        }
+        if let Some(program) = held::program_of(watched.pid().as_raw()) {
+            self.leave_behind(Kind::DeepLook, program, &watched.note, env, answer);
+        }
+    }
+
+    /// Writes down what does not end, for the next call.
+    fn leave_behind(&self, kind: Kind, worker: Identity, doing: &str, env: &Env, answer: Option<&Answer>) {
         let is_good = |answer: &Answer| {
             matches!(answer.code, Code::Success | Code::RunningPromoted | Code::Degraded | Code::DegradedPromoted)
         };
-        let has_failed = answer.is_none_or(|answer| !is_good(answer));
-        let note = answer.filter(|_| has_failed).and_then(|answer| answer.reason.clone()).unwrap_or_else(|| watched.note.clone());
+        let is_bad = answer.is_none_or(|answer| !is_good(answer));
+        let note = answer.filter(|_| is_bad).and_then(|answer| answer.reason.clone()).unwrap_or_else(|| doing.to_owned());
         let (supervisor, action) = (nix::unistd::getpid().as_raw(), self.action.to_owned());
         let _ = self.files.write(&Record {
             kind,
             worker,
             supervisor,
             action,
-            has_failed,
+            // Only a monitor goes on failing for it.
+            has_failed: is_bad && !changes(self.action),
             is_by_pacemaker: env.is_by_pacemaker(),
             note,
         });

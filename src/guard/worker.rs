@@ -19,7 +19,7 @@ use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep};
 use crate::ocf::env::{Env, Params};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::log;
-use crate::ocf::run::{Answer, Context, act};
+use crate::ocf::run::{Answer, Context, Level, act};
 use crate::ocf::spec::AgentSpec;
 
 /// How long a stop waits for the first look at the file that forbids a reboot, which then goes on beside it.
@@ -82,24 +82,25 @@ impl Task<'_> {
     /// By a child of its own, for what the file is on may hang, and the stop need not.
     fn look_for_noreboot(&self, pipe: &PipeEnd) {
         let Some(file) = self.noreboot else { return };
-        let setup = Setup { dies_with_parent: true, keep: keep(pipe), ..Setup::default() };
+        let until = self.deadline.within(LOOK);
+        let setup = Setup { dies_with_parent: true, keep: keep(pipe), retry: Some(until), ..Setup::default() };
         let looker = Child::fork(setup, || {
             if let Some(is) = is_forbidden(self.root, file) {
                 let _ = Frame::Forbidden(is).send(pipe);
             }
         });
         if let Ok(looker) = looker {
-            let _ = looker.wait(self.deadline.within(LOOK));
+            let _ = looker.wait(until);
         }
     }
 
-    /// Under the lock when it is a change. The lock is held until this process ends, its last thread included, unless a stop has taken away all
-    /// that there was: what still hangs then only looks.
+    /// Under the lock when it is a change. The lock is held until this process ends, its last thread included, unless it is a stop that is not
+    /// stuck: what still hangs then only looks.
     fn locked(&self, progress: &dyn Fn(&str)) -> Result<Answer, OcfError> {
         let cx = Context { root: self.root, env: self.env, deadline: self.deadline, progress };
         let act = || act(self.spec, self.action, self.params, &cx);
         if !changes(self.action) {
-            return Ok(act());
+            return Ok(self.look(act));
         }
         let waited_for = RefCell::new(None);
         let say = |whom: &str| {
@@ -116,29 +117,42 @@ impl Task<'_> {
         if let Some(whom) = waited_for.take().filter(|_| self.action == "stop" && self.deadline.remaining() < self.least) {
             return Err(OcfError::new(Code::Generic, format_args!("no time left after {whom}")));
         }
-        if let Err(e) = self.record() {
+        if let Err(e) = self.record(Kind::Change) {
             tracing::warn!("{e}");
         }
         let answer = act();
         if !answer.stuck {
             self.files.forget(Kind::Change);
         }
-        if self.action == "stop" && answer.code == Code::Success {
+        if self.action == "stop" && !answer.stuck {
             drop(held.map(ManuallyDrop::into_inner));
         }
         Ok(answer)
     }
 
-    fn record(&self) -> Result<(), OcfError> {
+    /// A monitor that reads from devices is on record meanwhile: when Pacemaker cancels it, its supervisor has no time to say that it hangs.
+    fn look(&self, act: impl FnOnce() -> Answer) -> Answer {
+        if self.env.level() == Level::Cheap || !matches!(self.action, "monitor" | "status") {
+            return act();
+        }
+        let is_recorded = self.record(Kind::DeepLook).inspect_err(|e| tracing::warn!("{e}")).is_ok();
+        let answer = act();
+        if is_recorded {
+            self.files.forget(Kind::DeepLook);
+        }
+        answer
+    }
+
+    fn record(&self, kind: Kind) -> Result<(), OcfError> {
         let worker = Identity::of_self().map_err(|e| OcfError::new(Code::Generic, e))?;
         let (supervisor, action) = (getppid().as_raw(), self.action.to_owned());
         self.files.write(&Record {
-            kind: Kind::Change,
+            kind,
             worker,
             supervisor,
             action,
             has_failed: false,
-            is_by_pacemaker: false,
+            is_by_pacemaker: self.env.is_by_pacemaker(),
             note: String::new(),
         })?;
         Ok(())

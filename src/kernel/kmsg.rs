@@ -34,9 +34,14 @@ impl KernelLog {
         self.put(2, record);
     }
 
-    /// A record for whoever reads the log: on a serial console every line that is shown takes its time.
+    /// A record for whoever reads the log, and for consoles that are not quiet.
     pub fn say(&self, record: &str) {
         self.put(6, record);
+    }
+
+    /// A record for the log alone: on a serial console a line of this length takes up to a second, and whoever writes waits for it.
+    pub fn whisper(&self, record: &str) {
+        self.put(7, record);
     }
 
     fn put(&self, level: u8, record: &str) {

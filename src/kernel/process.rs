@@ -132,6 +132,22 @@ pub fn lock_memory() -> io::Result<()> {
     Ok(mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)?)
 }
 
+/// The same where it may be that this disk does not answer already: a child goes first, for which is waited until the deadline, and what it
+/// has loaded is there then.
+///
+/// # Errors
+/// As [`lock_memory`]; [`io::ErrorKind::TimedOut`] when the child did not come back.
+pub fn lock_memory_by(deadline: Deadline) -> io::Result<()> {
+    let first = Child::fork(Setup { dies_with_parent: true, retry: Some(deadline), ..Setup::default() }, || {
+        let _ = lock_memory();
+    })?;
+    if first.wait(deadline)?.is_none() {
+        first.kill_group();
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    lock_memory()
+}
+
 /// A pipe whose ends no program inherits: the end to read from, the end to write to.
 ///
 /// # Errors

@@ -85,6 +85,10 @@ impl Doer {
                 }
             }
             "be done and stay" => get_traced(cx.root),
+            "fail and stay" => {
+                get_traced(cx.root);
+                return Err(OcfError::new(Code::Generic, "lun0 is mounted"));
+            }
             "be stuck" => return Err(OcfError::stuck("disable iqn.2016-12.net.example:t1")),
             "be stuck and stay" => {
                 get_traced(cx.root);

@@ -77,6 +77,38 @@ pub fn what_hangs_of_a_stop_that_is_done_keeps_nobody_from_the_next_and_reboots_
     release(&tracer);
 }
 
+pub fn what_hangs_of_a_stop_that_failed_and_is_not_stuck_reboots_nobody_either() {
+    let (bench, tracer, answer) = Bench::with_one_left_behind("stop", "fail and stay", &[]);
+    assert_eq!((answer.code, reason(&answer)), (Code::Generic, "lun0 is mounted"));
+    assert_eq!(monitor(&bench, "nothing", &[BY_PACEMAKER]).0, Code::Degraded, "it has not failed");
+    assert_eq!(bench.call("stop", "nothing", 6000), SUCCESS);
+    assert_eq!(bench.call("start", "nothing", 6000), SUCCESS);
+    assert_eq!(bench.keys(), "");
+    release(&tracer);
+}
+
+/// Pacemaker cancels a monitor by SIGKILL to its process group before it stops the resource.
+pub fn a_deep_monitor_that_hangs_is_known_when_its_supervisor_was_killed() {
+    let bench = Bench::new();
+    let tracer = bench.tracer();
+    let supervisor = Child::fork(Setup { dies_with_parent: true, ..Setup::default() }, || {
+        let env = Bench::env("monitor", "hang when deep", 60_000, &[DEEP, BY_PACEMAKER]);
+        bench.call_of(&STORAGE, "monitor", &env);
+    });
+    let supervisor = supervisor.unwrap();
+    while !bench.path("/trace-me").exists() {
+        sleep(Duration::from_millis(5));
+    }
+    sleep(Duration::from_millis(200));
+    kill(supervisor.pid(), Signal::SIGKILL).unwrap();
+    assert!(supervisor.wait(Deadline::after(Duration::from_secs(10))).unwrap().is_some());
+    assert_eq!(monitor(&bench, "nothing", &[DEEP]).0, Code::Degraded, "none is put beside it");
+    let answer = bench.call("stop", "be stuck", 20_000);
+    assert!(reason(&answer).ends_with("; rebooting node"), "it is evidence: {answer:?}");
+    assert_eq!(bench.keys(), "subbo");
+    release(&tracer);
+}
+
 pub fn only_a_stop_of_an_agent_that_declares_it_escalates() {
     let bench = Bench::new();
     for action in ["start", "monitor"] {

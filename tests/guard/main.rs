@@ -63,6 +63,8 @@ const CASES: &[(&str, fn())] = cases![
     a_worker_writes_log_files_and_that_of_a_stop_does_not,
     a_start_waits_a_while_for_what_was_left_behind,
     what_hangs_of_a_stop_that_is_done_keeps_nobody_from_the_next_and_reboots_nobody,
+    what_hangs_of_a_stop_that_failed_and_is_not_stuck_reboots_nobody_either,
+    a_deep_monitor_that_hangs_is_known_when_its_supervisor_was_killed,
     only_a_stop_of_an_agent_that_declares_it_escalates,
     a_stop_whose_worker_can_not_be_killed_is_answered_in_time_and_reboots,
     what_a_stop_left_behind_is_found_again_by_whatever_comes_next,

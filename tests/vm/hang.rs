@@ -217,7 +217,7 @@ fn level_20_says_of_a_device_that_was_renamed_that_the_next_start_will_fail() {
 #[ignore = "vm: suspends devices"]
 fn a_configuration_file_whose_disk_hangs_is_told_in_time_and_is_no_failure() {
     let world = World::warm();
-    let dir = world.dir.join("etc");
+    let dir = world.dir.join("mnt");
     sh(&format!("mkfs.ext4 -q {} && mkdir -p {1} && mount {0} {1}", world.dev(3), dir.display())).ok();
     let written = world.write(&file::simple(&world, 2));
     let saved = dir.join("saveconfig.json");

@@ -67,24 +67,21 @@ impl Clvm {
         }
     }
 
-    /// Lets go of the volume group, of which no logical volume is active here any more; of its locks only where there is no `lvm` to ask,
-    /// because it would hang. A tag or system id that stays is logged: nobody writes.
+    /// Lets go of the volume group, of which no logical volume is active here any more; where there is no `lvm` to ask, of its locks only. A
+    /// tag or system id that stays is logged: nobody writes.
     ///
     /// # Errors
     /// A lock is still held, which no other node gets then.
     pub(super) fn let_go(&self, cx: &Context, lvm: Option<&Lvm>, vg: &VgName, mode: Mode, tag: &str) -> Result<(), OcfError> {
         let deadline = cx.deadline.share(0.6);
-        if mode == Mode::Lvmlockd {
-            return lockspace::stop(cx, lvm, vg, deadline);
-        }
-        let Some(lvm) = lvm else { return Ok(()) };
-        match mode {
-            Mode::SystemId if self.releases => {
+        match (mode, lvm) {
+            (Mode::Lvmlockd, lvm) => return lockspace::stop(cx, lvm, vg, deadline),
+            (Mode::SystemId, Some(lvm)) if self.releases => {
                 let release = || lvm.change("give up the system id of", vg, &["--systemid", ""], deadline);
                 logged(unless_used(cx, vg, mode, "system id", deadline, release));
             }
-            Mode::Tagging => logged(remove_tag(cx, lvm, vg, tag, deadline)),
-            Mode::Local | Mode::SystemId | Mode::Lvmlockd => {}
+            (Mode::Tagging, Some(lvm)) => logged(remove_tag(cx, lvm, vg, tag, deadline)),
+            _ => {}
         }
         Ok(())
     }

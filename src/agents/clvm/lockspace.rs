@@ -97,8 +97,8 @@ pub fn start(cx: &Context, lvm: &Lvm, vg: &VgName, lock_type: &str, deadline: De
 }
 
 /// Gives back those locks of these logical volumes, none of which is mapped any more, that LVM has not given back: of what was removed
-/// past it, or not activated after all; without LVM, which would hang, it only looks. Whether none is held any more, as far as dlm lets it
-/// be known.
+/// past it, or not activated after all; where there is no LVM to ask it only looks. Whether none is held any more, as far as dlm lets it be
+/// known.
 ///
 /// # Errors
 /// lvmlockd does not say, or has ended and left its locks: what to do.
@@ -145,8 +145,8 @@ fn no_orphan(cx: &Context, vg: &VgName) -> Result<(), OcfError> {
     Err(OcfError::new(Code::Generic, why))
 }
 
-/// Stops the lockspace, unless somebody still uses it, or LVM is not there to ask, because it would hang: then its locks are dropped. That
-/// it stays without a lock of ours is logged and no error.
+/// Stops the lockspace, unless somebody still uses it, or there is no LVM to ask: it would hang, or is not installed. Locks of which nothing is
+/// active here are dropped. That it stays without a lock of ours is logged and no error.
 ///
 /// # Errors
 /// A lock is still held though nothing is active here, so that no other node gets it: what to do.
@@ -192,7 +192,7 @@ pub fn stop(cx: &Context, lvm: Option<&Lvm>, vg: &VgName, deadline: Deadline) ->
         return Ok(());
     }
     let Some(lvm) = lvm else {
-        tracing::warn!("{vg}: its lockspace stays: LVM would hang");
+        tracing::warn!("{vg}: its lockspace stays: LVM can not be asked");
         return Ok(());
     };
     (cx.progress)(&format!("stop the lockspace of {vg}"));
@@ -202,8 +202,17 @@ pub fn stop(cx: &Context, lvm: Option<&Lvm>, vg: &VgName, deadline: Deadline) ->
     Ok(())
 }
 
-/// Drops the locks of a volume group of which nothing is mapped, past its metadata.
+/// Drops the locks of a volume group of which nothing is mapped, past its metadata. That drops the lock of the volume group too, which a command
+/// that hangs while it writes metadata has: then another node would write it as well (`clear_locks`, lvmlockd-core.c).
 fn drop_locks(cx: &Context, vg: &VgName, deadline: Deadline) -> Result<(), OcfError> {
+    let until = deadline.share(0.5);
+    while lockspace_of(cx, vg, deadline)?.is_some_and(|lockspace| lockspace.vg_lock == lockd::Mode::Exclusive) {
+        if until.is_past() {
+            let why = format_args!("{vg}: locks are kept while an LVM command here changes it: lvmlockctl --info");
+            return Err(OcfError::new(Code::Generic, why));
+        }
+        std::thread::sleep(AGAIN);
+    }
     tracing::warn!("{vg}: nothing of it is active and its locks are still held: dropped");
     let dropped = Tool::find(cx.root, "lvmlockctl").and_then(|tool| tool.run(&["--drop", vg.as_str()], deadline.share(0.5)));
     if let Err(e) = dropped {

@@ -134,22 +134,15 @@ impl Clvm {
         Ok((vg, mode, scope))
     }
 
-    /// The record of the start, unless nothing of that volume group is active and another one of its name is: somebody has made it anew,
-    /// and it is by its name that it must go.
+    /// Whether nothing of the recorded volume group is active, and another one of its name is: somebody has made it anew, and by its name it
+    /// must go. One that is active beside it is nobody's business.
     ///
     /// # Errors
     /// Device-mapper does not answer.
-    fn record(&self, cx: &Context) -> Result<Option<Record>, OcfError> {
-        let Some(record) = Record::load(cx) else { return Ok(None) };
-        if self.vg.as_ref().map(VgName::as_str) != Ok(&record.vg) {
-            return Ok(Some(record));
-        }
+    fn is_made_anew(&self, cx: &Context, record: &Record) -> Result<bool, OcfError> {
         let is_there = |record| self.look(cx, record).map(|seen| seen.is_some_and(|seen| !seen.own.is_empty()));
-        if is_there(Some(&record))? || !is_there(None)? {
-            return Ok(Some(record));
-        }
-        tracing::warn!("{} is active, and is not the volume group that was started", record.vg);
-        Ok(None)
+        let is_its_name = self.vg.as_ref().is_ok_and(|vg| vg.as_str() == record.vg);
+        Ok(is_its_name && !is_there(Some(record))? && is_there(None)?)
     }
 
     /// What device-mapper shows; `None` where there is no device-mapper, so that nothing is there.
@@ -166,23 +159,24 @@ impl Clvm {
 impl Agent for Clvm {
     fn monitor(&self, cx: &Context, level: Level) -> Result<State, OcfError> {
         let mut record = Record::load(cx);
+        let seen = self.look(cx, record.as_ref())?;
+        if let (Some(record), false) = (&record, seen.as_ref().is_some_and(|seen| !seen.own.is_empty())) {
+            if self.is_made_anew(cx, record)? {
+                return Ok(State::Partial(format!("{} is active, and is not the volume group that was started", record.vg)));
+            }
+        }
         let scope = match self.sound() {
             Ok((_, _, scope)) => scope,
             // Without any name it is no resource at all.
             Err(e) if cx.env.is_probe() && self.vg != Err(UNNAMED.to_owned()) => {
                 tracing::warn!("{e}");
-                let active = self.look(cx, record.as_ref())?.and_then(|seen| seen.own.into_iter().next());
+                let active = seen.and_then(|seen| seen.own.into_iter().next());
                 let is_active = |device: Device| State::Partial(format!("{} is active, and {e}", device.spoken()));
                 return Ok(active.map_or(State::Stopped, is_active));
             }
             Err(e) => return Err(e),
         };
-        let Some(seen) = self.look(cx, record.as_ref())? else { return Ok(State::Stopped) };
-        if let (Some(record), true) = (&record, seen.own.is_empty()) {
-            if self.record(cx)?.is_none() {
-                return Ok(State::Partial(format!("{} is active, and is not the volume group that was started", record.vg)));
-            }
-        }
+        let Some(seen) = seen else { return Ok(State::Stopped) };
         if let Some(record) = record.as_ref().filter(|record| !record.is_complete && !seen.own.is_empty()) {
             return Ok(State::Partial(format!("an earlier start of {} did not come to its end", record.vg)));
         }

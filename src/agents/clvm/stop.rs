@@ -36,7 +36,13 @@ impl Clvm {
     /// # Errors
     /// Something is still there: who holds it, or what hangs.
     pub(super) fn deactivate(&self, cx: &Context) -> Result<(), OcfError> {
-        let record = self.record(cx)?;
+        let mut record = Record::load(cx);
+        if let Some(started) = &record {
+            if self.is_made_anew(cx, started)? {
+                tracing::warn!("{} is active, and is not the volume group that was started", started.vg);
+                record = None;
+            }
+        }
         let named = record.as_ref().and_then(|record| VgName::parse(&record.vg).ok()).or_else(|| self.vg.clone().ok());
         let Some(mut vg) = named else {
             tracing::warn!("vgname: no volume group is named, and no start is recorded: nothing to stop");
@@ -51,7 +57,7 @@ impl Clvm {
                 Ok((all.clone(), look::in_scope(&dm, all, &scope, record.as_ref())?))
             };
             let (all, own) = look()?;
-            let below = leaves(cx.root, &dm, &own).unwrap_or_default();
+            let below = below(cx, &dm, &own, record.as_ref());
             vg = record.as_ref().and_then(|record| facts::name_now(&all, record)).unwrap_or(vg);
             let mode = record.as_ref().map_or(self.mode.clone().ok(), |record| Some(record.mode()));
             if !own.is_empty() {
@@ -70,12 +76,14 @@ impl Clvm {
                 Some(Mode::SystemId) => is_free && self.releases,
                 Some(Mode::Local) | None => false,
             };
-            // A program that hangs there would keep the disk open for good, and could not write the tag or system id anyway: it stays.
-            let may_ask = has_to_give && !hangs(cx, &below);
+            let is_lockd = mode == Some(Mode::Lvmlockd);
+            // A program that hangs there would keep the disk open for good, and could not write the tag or system id anyway: it stays. But
+            // where others use the volume group only LVM gives back single locks, and the disk may answer again.
+            let may_ask = has_to_give && ((is_lockd && !is_free) || !hangs(cx, &below));
             let seen = if may_ask { self.facts(cx, &vg, record.as_ref(), false).ok().flatten() } else { None };
             let lvm = seen.map(|(_, lvm)| lvm).or(lvms.into_iter().next()).filter(|_| may_ask);
             let lvm = lvm.as_ref();
-            if has_to_give && mode == Some(Mode::Lvmlockd) {
+            if is_lockd {
                 let recorded = record.as_ref().map_or_else(|| Recorded::of(&own), |record| record.lvs.clone());
                 if !lockspace::release(cx, lvm, &vg, &recorded, cx.deadline.share(0.5))? && !is_free {
                     let why = format_args!("{vg}: locks of what is not active here are still held: lvmlockctl --info");
@@ -293,6 +301,14 @@ fn frozen_drbd(cx: &Context, leaves: &[BlockDevice]) -> Option<u32> {
     }
     let frozen = drbd::frozen_minors(cx.root, cx.deadline.share(0.2).within(SILENCE)).inspect_err(|e| tracing::debug!("{e}"));
     frozen.unwrap_or_default().into_iter().find(|minor| minors.contains(minor))
+}
+
+/// The disks below the devices `own`; where there are none any more, those that the start saw.
+fn below(cx: &Context, dm: &DeviceMapper, own: &[Device], record: Option<&Record>) -> Vec<BlockDevice> {
+    match record {
+        Some(record) if own.is_empty() => record.devices.iter().filter_map(|path| BlockDevice::of(cx.root, path).ok()).collect(),
+        _ => leaves(cx.root, dm, own).unwrap_or_default(),
+    }
 }
 
 /// The disks below: everything that is not the volume group's own.

@@ -9,6 +9,7 @@ mod params;
 mod preflight;
 mod teardown;
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -136,7 +137,7 @@ impl Lio {
 
     /// Takes away what is ours, but not yet the record of it.
     fn take_down(cx: &Context, lio: &lio::Lio, own: &Own, fail_backend: bool) -> Result<(), OcfError> {
-        Teardown { cx, lio, own: &own.inventory, fail_backend }.run()?;
+        Teardown { cx, lio, own: &own.inventory, fail_backend, is_disabled: Cell::new(false) }.run()?;
         let is_last = || lio.iscsi().dirs().map(|names| names.iter().all(|name| name == "discovery_auth"));
         if own.discovery && Claims::of_others(cx, lio)?.is_empty() && is_last()? {
             fabric::clear_discovery(lio)?;

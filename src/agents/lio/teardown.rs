@@ -3,6 +3,7 @@
 //! The order is the point. Nothing is removed under a live session (LIO would answer for a removed LUN 0 with zeros), and no I/O is failed
 //! before every portal group was told to disable (an initiator would see the error).
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct Teardown<'a> {
     pub own: &'a Inventory,
     /// Whether the I/O of our own backstores may be failed when a disable hangs.
     pub fail_backend: bool,
+    /// Whether every portal group of ours is disabled.
+    pub is_disabled: Cell<bool>,
 }
 
 impl Teardown<'_> {
@@ -42,6 +45,7 @@ impl Teardown<'_> {
     pub fn run(&self) -> Result<(), OcfError> {
         let mut disabling = self.disabling()?;
         self.finish("disable targets", &mut disabling)?;
+        self.is_disabled.set(true);
         let mut draining = self.draining();
         self.finish("wait for sessions to end", &mut draining)?;
         // By name first: listing thousands of mapped LUNs takes longer than removing them.
@@ -55,15 +59,15 @@ impl Teardown<'_> {
         self.finish("remove backstores", &mut Wave::start(self.backstores(&live)?, WIDTH))
     }
 
-    /// Waits for a stage. When it hangs and the backends may be failed, it gets a second chance after that: every disable has been
-    /// issued by then, whatever the stage, so no initiator sees the error.
+    /// Waits for a stage. When it hangs and the backends may be failed, it gets a second chance after that; but only when every disable has
+    /// been issued by then, so that no initiator sees the error.
     fn finish(&self, stage: &str, wave: &mut Wave) -> Result<(), OcfError> {
         (self.cx.progress)(stage);
         let patience = if self.fail_backend { self.cx.deadline.share(0.4) } else { self.grace() };
         if wave.wait(patience) {
             return first(wave);
         }
-        if self.fail_backend {
+        if self.fail_backend && (self.is_disabled.get() || wave.has_begun_all()) {
             if let Err(e) = self.fail_backends() {
                 tracing::error!("{e}");
             }

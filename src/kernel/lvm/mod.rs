@@ -5,6 +5,7 @@ pub mod command;
 pub mod dlm;
 pub mod drift;
 pub mod lockd;
+mod locks;
 mod mapping;
 pub mod names;
 pub mod report;

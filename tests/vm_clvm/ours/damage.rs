@@ -87,6 +87,25 @@ fn a_reader_that_hangs_is_not_doubled() {
     until("the reader ends", 20, || readers() == "0" && level_10.run().code() == 0);
 }
 
+/// LVM's own command waits for the disk and can not be ended.
+#[test]
+#[ignore = "vm: suspends a disk"]
+fn a_program_that_a_start_has_left_hanging_is_known_and_keeps_nobody_from_another_try() {
+    let world = World::with(1, &["one"]);
+    world.hang(0);
+    let start = || world.call("start").seconds(20).run();
+    start().is(1);
+    let known = || sh("cat /run/resource-agents/ocf-san.cLVM-p_lvm.deep-monitor 2>/dev/null").text;
+    assert!(known().contains(" start"), "{}", known());
+    world.call("probe").run().is(7);
+    start().is(1);
+    world.call("stop").seconds(20).run().is(0);
+    world.unhang(0);
+    until("what hung has ended and is forgotten", 20, || world.call("monitor").run().code() == 7 && known().is_empty());
+    world.start();
+    world.stop();
+}
+
 /// What waits for the disk keeps the volume open, so that nothing can remove it: the answer comes in time all the same.
 #[test]
 #[ignore = "vm: suspends a disk"]
