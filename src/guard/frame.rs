@@ -16,6 +16,8 @@ pub enum Frame {
     Progress(String),
     /// Whether the file that forbids a reboot is there, looked at before anything else.
     Forbidden(bool),
+    /// Another worker was waited for, and now it begins.
+    Begun,
     /// The answer. Nothing of weight follows it.
     Answer(Answer),
 }
@@ -30,6 +32,7 @@ impl Frame {
         let (kind, text) = match self {
             Self::Progress(text) => (b'p', text.clone()),
             Self::Forbidden(is) => (b'f', flag(*is).to_string()),
+            Self::Begun => (b'b', String::new()),
             Self::Answer(answer) => {
                 let reason = answer.reason.as_deref().unwrap_or_default();
                 (b'a', format!("{} {}{} {reason}", answer.code as u8, flag(answer.stuck), flag(answer.reason.is_some())))
@@ -70,6 +73,7 @@ impl Iterator for Frames {
             match head[0] {
                 b'p' => return Some(Frame::Progress(text)),
                 b'f' => return Some(Frame::Forbidden(text == "y")),
+                b'b' => return Some(Frame::Begun),
                 b'a' => {
                     if let Some(answer) = parse_answer(&text) {
                         return Some(Frame::Answer(answer));
@@ -107,6 +111,7 @@ mod tests {
         let all = [
             Frame::Forbidden(true),
             Frame::Forbidden(false),
+            Frame::Begun,
             Frame::Progress("disable iqn.2016-12.net.example:t1".to_owned()),
             Frame::Answer(Answer { code: Code::Degraded, reason: Some("two words".to_owned()), stuck: true }),
             Frame::Progress(String::new()),

@@ -4,6 +4,9 @@
 //! A worker is left behind when it lives and its parent is no longer the supervisor that the record names: nobody has to write that
 //! down, so it is known even of a supervisor that was killed.
 
+use nix::unistd::Pid;
+
+use super::held::program_of;
 use crate::kernel::attr::{Dir, Root};
 use crate::kernel::error::Result;
 use crate::kernel::identity::{Alive, Identity};
@@ -25,7 +28,7 @@ pub enum Kind {
     Change,
     /// A cheap monitor, or whatever else only looks.
     Look,
-    /// A monitor above the cheap level.
+    /// A monitor above the cheap level, or what hangs of a worker that has ended or only looks by now: a cheap monitor may be tried beside it.
     DeepLook,
 }
 
@@ -103,13 +106,22 @@ impl Files {
     #[must_use]
     pub fn left_behind(&self) -> Option<(Record, Alive)> {
         Kind::ALL.into_iter().find_map(|kind| {
-            let record = self.record(kind)?;
-            let alive = record.worker.alive();
+            let mut record = self.record(kind)?;
+            let alive = record.worker.alive().or_else(|| {
+                record.worker = survivor(&record)?;
+                record.worker.alive()
+            });
             if alive.is_none() {
                 self.forget(kind);
             }
             alive.filter(|alive| alive.parent != record.supervisor).map(|alive| (record, alive))
         })
+    }
+
+    /// Whether another than `worker` is written down and lives.
+    #[must_use]
+    pub fn has_other(&self, kind: Kind, worker: Identity) -> bool {
+        self.record(kind).is_some_and(|record| record.worker != worker && record.worker.alive().is_some())
     }
 
     /// What is written down, whatever it is worth.
@@ -154,6 +166,15 @@ impl Files {
     fn record_name(&self, kind: Kind) -> String {
         format!("{}.{}", self.base, kind.ending())
     }
+}
+
+/// A program that a deep monitor, which has been ended since, had started and that hangs. Nobody else can be in its session as long as that
+/// is so, unless the number was free in between.
+fn survivor(record: &Record) -> Option<Identity> {
+    if record.kind != Kind::DeepLook || Identity::of(Pid::from_raw(record.worker.pid)).is_ok() {
+        return None;
+    }
+    program_of(record.worker.pid).filter(|program| program.start >= record.worker.start)
 }
 
 #[cfg(test)]

@@ -65,11 +65,13 @@ impl Call<'_> {
             // The read hangs, what is cheap need not. Should that hang too, no further one is put beside it.
             (Kind::DeepLook, _) if looks => {
                 let cheap = self.run(&self.env.clone().with("OCF_CHECK_LEVEL", "0"));
-                self.beside_a_deep_one(cheap, record)
+                let has_ended = alive.ends_by(Deadline::after(Duration::ZERO));
+                if has_ended && self.env.level() == Level::Cheap { cheap } else { self.beside_a_deep_one(cheap, record) }
             }
             // A monitor holds no lock and changes nothing: taking the resource away may be what frees it.
             (Kind::Look | Kind::DeepLook, action) if action != "start" && !looks => self.run(self.env),
-            (Kind::DeepLook, "start") if changes(&record.action) => self.run(self.env),
+            // One that was ended before it had an answer, or another start, may just have been slow.
+            (Kind::DeepLook, "start") if !record.has_failed => self.run(self.env),
             (_, "stop") => self.stop_behind(record, alive),
             _ if alive.ends_by(Deadline::after(PATIENCE.min(self.budget.timeout / 3))) => self.run(self.env),
             _ => failure(record.describe()),
@@ -126,9 +128,7 @@ impl Call<'_> {
         let warnings = self.preparation.as_ref().map(|p| p.warnings.as_slice()).unwrap_or_default();
         let (spec, action, params, root) = (self.spec, self.action, self.params, self.root);
         let noreboot = self.preparation.as_ref().map(|p| p.noreboot.as_path());
-        let deadline = self.budget.worker;
-        // A try that was too short proves nothing.
-        let least = if self.preparation.is_some() { LEAST_TRY } else { LEAST_RUN };
+        let (deadline, least) = (self.budget.worker, LEAST_RUN);
         let task = Task { spec, action, params, env, root, files: &self.files, deadline, least, noreboot, warnings };
         match Watched::start(task, self.budget.end.share(0.33)) {
             Ok(watched) => self.conclude(watched, env, had),
@@ -146,6 +146,7 @@ impl Call<'_> {
                 return failure(format!("{}: worker lost: {e}", self.action));
             }
         };
+        let had = watched.begun.map_or(had, |begun| begun.elapsed() + self.budget.kill.remaining());
         let is_stuck = answer.as_ref().is_none_or(|a| a.stuck && self.preparation.is_some());
         if is_stuck {
             watched.kill();
@@ -156,6 +157,7 @@ impl Call<'_> {
         }
         if has_ended {
             self.leave_program_behind(&watched, env, answer.as_ref());
+            self.forget_of_changes(answer.as_ref());
         } else if let Ok(worker) = Identity::of(watched.pid()) {
             self.leave_behind(self.kind_of(env, answer.as_ref()), worker, &watched.note, env, answer.as_ref());
         }
@@ -252,16 +254,29 @@ impl Call<'_> {
             Code::Degraded | Code::DegradedPromoted => env.level() == Level::Cheap,
             _ => false,
         };
-        if answer.is_some_and(is_well) {
+        if answer.is_some_and(is_well) || self.action == "validate-all" {
             return;
         }
+        let kind = if !changes(self.action) && env.level() == Level::Cheap { Kind::Look } else { Kind::DeepLook };
         if let Some(program) = held::program_of(watched.pid().as_raw()) {
-            self.leave_behind(Kind::DeepLook, program, &watched.note, env, answer);
+            self.leave_behind(kind, program, &watched.note, env, answer);
+        }
+    }
+
+    /// What an earlier start has left hanging was none of this resource's disks, or this one would not have succeeded: no evidence, no doubt.
+    fn forget_of_changes(&self, answer: Option<&Answer>) {
+        let has_started = self.action == "start" && answer.is_some_and(|answer| answer.code == Code::Success);
+        if has_started && self.files.record(Kind::DeepLook).is_some_and(|record| changes(&record.action)) {
+            self.files.forget(Kind::DeepLook);
         }
     }
 
     /// Writes down what does not end, for the next call.
     fn leave_behind(&self, kind: Kind, worker: Identity, doing: &str, env: &Env, answer: Option<&Answer>) {
+        // The older one is what the newer waits for.
+        if kind == Kind::DeepLook && self.files.has_other(kind, worker) {
+            return;
+        }
         let is_good = |answer: &Answer| {
             matches!(answer.code, Code::Success | Code::RunningPromoted | Code::Degraded | Code::DegradedPromoted)
         };
@@ -274,7 +289,7 @@ impl Call<'_> {
             supervisor,
             action,
             // Only a monitor goes on failing for it.
-            has_failed: is_bad && !changes(self.action),
+            has_failed: is_bad && matches!(self.action, "monitor" | "status"),
             is_by_pacemaker: env.is_by_pacemaker(),
             note,
         });

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -42,6 +42,8 @@ pub struct Watched {
     pub note: String,
     /// What it saw of the file that forbids a reboot.
     pub was_forbidden: Option<bool>,
+    /// When it began, if it had to wait for another worker.
+    pub begun: Option<Instant>,
 }
 
 impl Watched {
@@ -56,7 +58,7 @@ impl Watched {
         let child = Child::fork(setup, move || task.work(write))?;
         let (pipe, stderr, none) = (Some(from_worker), Some(stderr), String::new);
         let (frames, line) = (Frames::default(), Vec::new());
-        Ok(Self { child, pipe, frames, stderr, line, last_line: none(), note: none(), was_forbidden: None })
+        Ok(Self { child, pipe, frames, stderr, line, last_line: none(), note: none(), was_forbidden: None, begun: None })
     }
 
     /// Its process id.
@@ -171,6 +173,7 @@ impl Watched {
             match frame {
                 Frame::Progress(note) => self.note = note,
                 Frame::Forbidden(is) => self.was_forbidden = Some(is),
+                Frame::Begun => self.begun = Some(Instant::now()),
                 Frame::Answer(answer) => return Some(answer),
             }
         }

@@ -70,7 +70,10 @@ impl Task<'_> {
                 let _ = Frame::Progress(note.to_owned()).send(&*pipe);
             }
         };
-        let answer = self.locked(&progress).unwrap_or_else(Answer::from);
+        let begins = || {
+            let _ = Frame::Begun.send(&*pipe);
+        };
+        let answer = self.locked(&progress, &begins).unwrap_or_else(Answer::from);
         let reason = answer.reason.clone().filter(|_| !matches!(answer.code, Code::Degraded | Code::DegradedPromoted));
         // A supervisor that is gone hears nothing, and there is nobody else to tell.
         let _ = Frame::Answer(answer).send(&*pipe);
@@ -96,7 +99,7 @@ impl Task<'_> {
 
     /// Under the lock when it is a change. The lock is held until this process ends, its last thread included, unless it is a stop that is not
     /// stuck: what still hangs then only looks.
-    fn locked(&self, progress: &dyn Fn(&str)) -> Result<Answer, OcfError> {
+    fn locked(&self, progress: &dyn Fn(&str), begins: &dyn Fn()) -> Result<Answer, OcfError> {
         let cx = Context { root: self.root, env: self.env, deadline: self.deadline, progress };
         let act = || act(self.spec, self.action, self.params, &cx);
         if !changes(self.action) {
@@ -114,8 +117,11 @@ impl Task<'_> {
             Err(e) if self.action == "stop" => tracing::warn!("{e}"),
             Err(e) => return Err(e.into()),
         }
-        if let Some(whom) = waited_for.take().filter(|_| self.action == "stop" && self.deadline.remaining() < self.least) {
-            return Err(OcfError::new(Code::Generic, format_args!("no time left after {whom}")));
+        if let Some(whom) = waited_for.take() {
+            if self.action == "stop" && self.deadline.remaining() < self.least {
+                return Err(OcfError::new(Code::Generic, format_args!("no time left after {whom}")));
+            }
+            begins();
         }
         if let Err(e) = self.record(Kind::Change) {
             tracing::warn!("{e}");
@@ -135,7 +141,7 @@ impl Task<'_> {
         if self.env.level() == Level::Cheap || !matches!(self.action, "monitor" | "status") {
             return act();
         }
-        let is_recorded = self.record(Kind::DeepLook).inspect_err(|e| tracing::warn!("{e}")).is_ok();
+        let is_recorded = self.record(Kind::DeepLook).inspect_err(|e| tracing::warn!("{e}")).is_ok_and(|is| is);
         let answer = act();
         if is_recorded {
             self.files.forget(Kind::DeepLook);
@@ -143,8 +149,12 @@ impl Task<'_> {
         answer
     }
 
-    fn record(&self, kind: Kind) -> Result<(), OcfError> {
+    /// Writes this worker down, unless another one that looks is; whether it is done.
+    fn record(&self, kind: Kind) -> Result<bool, OcfError> {
         let worker = Identity::of_self().map_err(|e| OcfError::new(Code::Generic, e))?;
+        if kind == Kind::DeepLook && self.files.has_other(kind, worker) {
+            return Ok(false);
+        }
         let (supervisor, action) = (getppid().as_raw(), self.action.to_owned());
         self.files.write(&Record {
             kind,
@@ -155,7 +165,7 @@ impl Task<'_> {
             is_by_pacemaker: self.env.is_by_pacemaker(),
             note: String::new(),
         })?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -84,6 +84,7 @@ pub fn what_hangs_of_a_stop_that_failed_and_is_not_stuck_reboots_nobody_either()
     assert_eq!(bench.call("stop", "nothing", 6000), SUCCESS);
     assert_eq!(bench.call("start", "nothing", 6000), SUCCESS);
     assert_eq!(bench.keys(), "");
+    assert_eq!(monitor(&bench, "nothing", &[BY_PACEMAKER]), (Code::Success, String::new()), "it was none of its disks");
     release(&tracer);
 }
 
@@ -103,6 +104,7 @@ pub fn a_deep_monitor_that_hangs_is_known_when_its_supervisor_was_killed() {
     kill(supervisor.pid(), Signal::SIGKILL).unwrap();
     assert!(supervisor.wait(Deadline::after(Duration::from_secs(10))).unwrap().is_some());
     assert_eq!(monitor(&bench, "nothing", &[DEEP]).0, Code::Degraded, "none is put beside it");
+    assert_eq!(bench.call("start", "fail", 20_000).code, Code::Configured, "it may just have been slow");
     let answer = bench.call("stop", "be stuck", 20_000);
     assert!(reason(&answer).ends_with("; rebooting node"), "it is evidence: {answer:?}");
     assert_eq!(bench.keys(), "subbo");

@@ -57,6 +57,7 @@ const CASES: &[(&str, fn())] = cases![
     a_stop_whose_worker_ends_between_the_two_looks_only_fails,
     a_time_out_that_is_too_short_to_prove_a_hang_reboots_nothing,
     a_stop_with_no_time_left_after_waiting_does_not_begin,
+    a_stop_that_had_little_time_after_waiting_reboots_nothing,
     a_file_that_forbids_a_reboot_counts_when_its_disk_no_longer_answers,
     an_answer_is_found_behind_many_notes_and_after_the_deadline,
     nobody_reading_standard_error_keeps_nobody_from_answering,

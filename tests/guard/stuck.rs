@@ -157,6 +157,26 @@ pub fn a_stop_with_no_time_left_after_waiting_does_not_begin() {
     assert_eq!(bench.keys(), "");
 }
 
+pub fn a_stop_that_had_little_time_after_waiting_reboots_nothing() {
+    let bench = Bench::new();
+    let tracer = bench.tracer();
+    let first = Child::fork(Setup { dies_with_parent: true, ..Setup::default() }, || {
+        bench.call("start", "sleep", 60_000);
+    });
+    let first = first.unwrap();
+    while !bench.record().exists() {
+        sleep(Duration::from_millis(5));
+    }
+    let _killer = Child::fork(Setup::default(), || {
+        sleep(Duration::from_millis(5500));
+        first.kill_group();
+    });
+    let answer = bench.call("stop", "hang", 10_000);
+    assert!(reason(&answer).starts_with("stop: no reboot after a try of only "), "{answer:?}");
+    assert_eq!(bench.keys(), "");
+    release(&tracer);
+}
+
 pub fn a_file_that_forbids_a_reboot_counts_when_its_disk_no_longer_answers() {
     let outcome = |bench: &Bench, deed: &str| {
         let tracer = bench.tracer();

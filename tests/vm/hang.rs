@@ -21,8 +21,15 @@ fn hung(world: &World, luns: usize) -> Vec<Writer> {
     writers
 }
 
+/// What is written down, once all of it is: that may go on beside the answer.
 fn evidence() -> Vec<String> {
-    fs::read_dir("/var/log/ocf-san").into_iter().flatten().flatten().map(|e| fs::read_to_string(e.path()).unwrap()).collect()
+    let mut found = Vec::new();
+    until("evidence is written", 20, || {
+        let files = fs::read_dir("/var/log/ocf-san").into_iter().flatten().flatten();
+        found = files.map(|entry| fs::read_to_string(entry.path()).unwrap_or_default()).collect();
+        !found.is_empty() && found.iter().all(|text| text.ends_with('\n'))
+    });
+    found
 }
 
 /// The devices answer again; what is stuck ends, stop succeeds, and the initiator goes on after a start as if nothing had been.
