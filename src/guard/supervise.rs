@@ -151,7 +151,12 @@ impl Call<'_> {
         if is_stuck {
             watched.kill();
         }
-        let has_ended = watched.ends_by(self.budget.end.within(if is_stuck { DEATH } else { SETTLE }));
+        let has_ended = watched.ends_by(match (is_stuck, &self.preparation) {
+            (true, Some(_)) => self.budget.end.within(DEATH),
+            // Where nothing is to be proved the rest is for the answer, which takes its time on a busy machine.
+            (true, None) => self.budget.end.share(0.5).within(DEATH),
+            (false, _) => self.budget.end.within(SETTLE),
+        });
         if answer.is_none() {
             answer = watched.take_frames();
         }
