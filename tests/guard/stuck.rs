@@ -128,8 +128,8 @@ pub fn a_time_out_that_is_too_short_to_prove_a_hang_reboots_nothing() {
     }
 }
 
-pub fn a_stop_with_no_time_left_after_waiting_does_not_begin() {
-    let bench = Bench::new();
+/// It has the lock when this returns.
+fn begin_a_start_that_is_killed_after(bench: &Bench, time: Duration) {
     let first = Child::fork(Setup { dies_with_parent: true, ..Setup::default() }, || {
         bench.call("start", "sleep", 60_000);
     });
@@ -137,11 +137,17 @@ pub fn a_stop_with_no_time_left_after_waiting_does_not_begin() {
     while !bench.record().exists() {
         sleep(Duration::from_millis(5));
     }
-    let holder = bench.left_pid();
-    let _killer = Child::fork(Setup::default(), || {
-        sleep(Duration::from_secs(3));
+    let killer = Child::fork(Setup::default(), || {
+        sleep(time);
         first.kill_group();
     });
+    killer.unwrap();
+}
+
+pub fn a_stop_with_no_time_left_after_waiting_does_not_begin() {
+    let bench = Bench::new();
+    begin_a_start_that_is_killed_after(&bench, Duration::from_secs(3));
+    let holder = bench.left_pid();
     let answer = bench.call("stop", "nothing", 6000);
     assert_eq!(reason(&answer), format!("no time left after waiting for the start that pid {holder} is doing"));
     assert_eq!(bench.keys(), "");
@@ -160,17 +166,7 @@ pub fn a_stop_with_no_time_left_after_waiting_does_not_begin() {
 pub fn a_stop_that_had_little_time_after_waiting_reboots_nothing() {
     let bench = Bench::new();
     let tracer = bench.tracer();
-    let first = Child::fork(Setup { dies_with_parent: true, ..Setup::default() }, || {
-        bench.call("start", "sleep", 60_000);
-    });
-    let first = first.unwrap();
-    while !bench.record().exists() {
-        sleep(Duration::from_millis(5));
-    }
-    let _killer = Child::fork(Setup::default(), || {
-        sleep(Duration::from_millis(5500));
-        first.kill_group();
-    });
+    begin_a_start_that_is_killed_after(&bench, Duration::from_millis(5500));
     let answer = bench.call("stop", "hang", 10_000);
     assert!(reason(&answer).starts_with("stop: no reboot after a try of only "), "{answer:?}");
     assert_eq!(bench.keys(), "");
