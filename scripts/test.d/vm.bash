@@ -37,7 +37,7 @@ guest_tests_binaries() {
         >"$logs/bin/vm_clvm_core"
     printf '#!/bin/sh\nexec /root/vm_drbd "$@" both::defects ours::cold_start ours::guard ours::promoting ours::stopping ours::stuck ocf_tester\n' \
         >"$logs/bin/vm_drbd_core"
-    printf '#!/bin/sh\nexec /root/vm_lio "$@" vm::build vm::hang vm::ownership vm::reservations vm::rollback vm::stop\n' >"$logs/bin/vm_lio_core"
+    printf '#!/bin/sh\nexec /root/vm_lio "$@" --skip the_replaced_way vm::build vm::hang vm::ownership vm::reservations vm::rollback vm::stop\n' >"$logs/bin/vm_lio_core"
     printf '#!/bin/sh\nexec /root/vip "$@" --exact %s\n' "${left_by_vip[*]}" >"$logs/bin/vip_left"
     printf '#!/bin/sh\nexec /root/vm_clvm "$@" both::loss\n' >"$logs/bin/vm_clvm_part"
     printf '#!/bin/sh\nexec /root/vm_lio "$@" vm::build\n' >"$logs/bin/vm_lio_part"
