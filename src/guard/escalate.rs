@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::evidence::{Case, Evidence};
 use super::frame::shortened;
 use super::held::Suspects;
+use super::noreboot::Look;
 use super::press::press;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
@@ -33,13 +34,16 @@ pub const LEAST_GAP: Duration = Duration::from_millis(500);
 const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// How long the disk that this program is on gets to give all of it.
 const LOADING: Duration = Duration::from_secs(1);
+/// How long a stop waits for the first look at the file that forbids a reboot, which then goes on beside it.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// What was made ready before the stop began.
 #[derive(Debug)]
 pub struct Preparation {
     policy: OnStopHang,
-    /// The file that forbids all keys.
-    pub noreboot: PathBuf,
+    /// The file that forbids all keys, and the look at it before anything was touched.
+    noreboot: PathBuf,
+    first_look: Look,
     trigger: Option<Trigger>,
     kmsg: Option<KernelLog>,
     /// Whether all of this program is in memory.
@@ -67,6 +71,7 @@ impl Preparation {
     #[must_use]
     pub fn with(root: &Root, policy: OnStopHang, noreboot: PathBuf) -> Self {
         let mut warnings = Vec::new();
+        let (first_look, until) = (Look::begin(root, &noreboot), Deadline::after(FIRST_LOOK));
         let locked = if root.is_fake() { Ok(()) } else { lock_memory_by(Deadline::after(LOADING)) };
         let is_locked = locked.is_ok();
         if let Err(e) = locked {
@@ -74,22 +79,21 @@ impl Preparation {
         }
         let kmsg = KernelLog::open(root).map_err(|e| warnings.push(e.to_string())).ok();
         let trigger = Trigger::open(root).map_err(|e| warnings.push(e.to_string())).ok();
-        Self { policy, noreboot, trigger, kmsg, is_locked, warnings }
+        let _ = first_look.seen_by(until);
+        Self { policy, noreboot, first_look, trigger, kmsg, is_locked, warnings }
     }
 
     /// Looks a second time; then writes the evidence down and does what the policy says, with the answer of the stop by the deadline, if
     /// it comes back at all. `None` when the kernel holds nothing, or lets go before a key is pressed: then nothing is.
-    ///
-    /// `was_forbidden` is what the worker saw of `noreboot_file` before it touched anything.
     #[must_use]
-    pub fn escalate(&self, root: &Root, stuck: &Stuck, was_forbidden: Option<bool>, end: Deadline) -> Option<Answer> {
+    pub fn escalate(&self, root: &Root, stuck: &Stuck, end: Deadline) -> Option<Answer> {
         let second_look = Deadline::after(end.share(0.4).remaining().clamp(LEAST_GAP, LONGEST_GAP));
         let mut evidence = Evidence::gather(root, &stuck.case, &self.noreboot, second_look);
         sleep(second_look.remaining());
         let held = stuck.suspects.held()?;
         evidence.lines.push(held.describe());
-        let plan = self.conclude(root, &stuck.case, &evidence, was_forbidden, end);
-        let what = evidence.culprit.as_deref().unwrap_or(&stuck.note);
+        let plan = self.conclude(root, &stuck.case, &evidence, end);
+        let what = &named(&stuck.note, evidence.culprit.as_deref());
         if !plan.presses() {
             return Some(answer(what, plan.outcome));
         }
@@ -104,11 +108,12 @@ impl Preparation {
     #[must_use]
     pub fn report(&self, root: &Root, case: &Case, end: Deadline) -> Plan {
         let evidence = Evidence::gather(root, case, &self.noreboot, end.share(0.4).within(LONGEST_GAP));
-        self.conclude(root, case, &evidence, None, end)
+        self.conclude(root, case, &evidence, end)
     }
 
-    fn conclude(&self, root: &Root, case: &Case, evidence: &Evidence, was_forbidden: Option<bool>, end: Deadline) -> Plan {
-        let plan = Plan::new(root, self.policy, evidence.is_forbidden.or(was_forbidden) == Some(true));
+    fn conclude(&self, root: &Root, case: &Case, evidence: &Evidence, end: Deadline) -> Plan {
+        let at_first = || self.first_look.seen_by(Deadline::after(Duration::ZERO));
+        let plan = Plan::new(root, self.policy, evidence.is_forbidden.or_else(at_first) == Some(true));
         if let Some(kmsg) = &self.kmsg {
             evidence.to_kernel_log(kmsg);
         }
@@ -181,6 +186,15 @@ fn stands_still_after_a_panic(root: &Root) -> bool {
     is_zero("/sys/kernel", "kexec_crash_loaded") && is_zero("/proc/sys/kernel", "panic")
 }
 
+/// What the stop was at, and what is likely to hang. A device that is suspended says it all; that one is busy may be of no matter.
+fn named(note: &str, culprit: Option<&str>) -> String {
+    match culprit {
+        Some(culprit) if culprit.contains(" suspended") => culprit.to_owned(),
+        Some(culprit) => format!("{note} ({culprit})"),
+        None => note.to_owned(),
+    }
+}
+
 fn answer(what: &str, outcome: &str) -> Answer {
     Answer { code: Code::Generic, reason: Some(sentence(what, outcome)), stuck: true }
 }
@@ -219,6 +233,14 @@ mod tests {
             assert_eq!(plan(policy, false, crash_kernel, panic), last, "{policy:?} {crash_kernel:?} {panic:?}");
             assert_eq!(plan(policy, true, crash_kernel, panic), None, "{policy:?}, forbidden");
         }
+    }
+
+    #[test]
+    fn a_disk_that_is_only_busy_does_not_take_the_place_of_what_the_stop_was_at() {
+        let named = |culprit| named("drbdsetup down r0", culprit);
+        assert_eq!(named(None), "drbdsetup down r0");
+        assert_eq!(named(Some("sda 1 I/O in flight")), "drbdsetup down r0 (sda 1 I/O in flight)");
+        assert_eq!(named(Some("dm-3 (vg1-lun0) suspended, 3 I/O in flight")), "dm-3 (vg1-lun0) suspended, 3 I/O in flight");
     }
 
     #[test]

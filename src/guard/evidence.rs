@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use super::frame::shortened;
 use super::hung;
+use super::noreboot::Look;
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::kmsg::KernelLog;
@@ -43,7 +44,6 @@ pub struct Evidence {
     pub lines: Vec<String>,
 }
 
-const FORBIDDEN: &str = "forbidden=";
 const CULPRIT: &str = "culprit: ";
 
 impl Evidence {
@@ -52,17 +52,15 @@ impl Evidence {
     pub fn gather(root: &Root, case: &Case, noreboot: &Path, deadline: Deadline) -> Self {
         let mut lines = vec![case.headline.clone()];
         let mut evidence = Self::default();
-        for line in seen_by_a_child(root, case.worker, noreboot, deadline).lines() {
-            if let Some(is) = line.strip_prefix(FORBIDDEN) {
-                evidence.is_forbidden = Some(is == "yes");
-                continue;
-            }
+        let forbids = Look::begin(root, noreboot);
+        for line in seen_by_a_child(root, case.worker, deadline).lines() {
             if let Some(culprit) = line.strip_prefix(CULPRIT) {
                 evidence.culprit = Some(culprit.to_owned());
             }
             lines.push(line.to_owned());
         }
         evidence.lines = lines;
+        evidence.is_forbidden = forbids.seen_by(deadline);
         evidence
     }
 
@@ -119,11 +117,11 @@ fn records_may_grow(last: &str, lines: &[String]) -> bool {
     lines.first().is_none_or(|first| first != last)
 }
 
-fn seen_by_a_child(root: &Root, worker: Option<i32>, noreboot: &Path, deadline: Deadline) -> String {
+fn seen_by_a_child(root: &Root, worker: Option<i32>, deadline: Deadline) -> String {
     let Ok((mut read, mut write)) = pipe() else { return String::new() };
     let setup = Setup { dies_with_parent: true, keep: keep(&write), retry: Some(deadline), ..Setup::default() };
     let looker = Child::fork(setup, move || {
-        look(root, worker, noreboot, |line| {
+        look(root, worker, |line| {
             let _ = writeln!(write, "{line}");
         });
     });
@@ -141,22 +139,8 @@ fn seen_by_a_child(root: &Root, worker: Option<i32>, noreboot: &Path, deadline: 
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Whether the file that forbids a reboot is there; `None` when the disk does not say. May hang. One that can not be reached for want of
-/// permission, or through a loop of links, was put there by someone.
-#[must_use]
-pub fn is_forbidden(root: &Root, noreboot: &Path) -> Option<bool> {
-    match root.dir(noreboot).file_size().map_err(|e| e.errno()) {
-        Ok(_) | Err(Some(libc::EACCES | libc::EPERM | libc::ELOOP)) => Some(true),
-        Err(Some(libc::ENOENT | libc::ENOTDIR)) => Some(false),
-        Err(_) => None,
-    }
-}
-
 /// In the child: what matters most first, what may hang last.
-fn look(root: &Root, worker: Option<i32>, noreboot: &Path, mut say: impl FnMut(String)) {
-    if let Some(is) = is_forbidden(root, noreboot) {
-        say(format!("{FORBIDDEN}{}", if is { "yes" } else { "no" }));
-    }
+fn look(root: &Root, worker: Option<i32>, mut say: impl FnMut(String)) {
     if let Some(culprit) = culprit(root) {
         say(format!("{CULPRIT}{culprit}"));
     }
@@ -185,24 +169,5 @@ mod tests {
         assert_eq!(records[0], lines[0]);
         assert!(records[1].starts_with("culprit: dm-3 | task 0 (iscsi_np) D | task 1"), "{}", records[1]);
         assert!(records.iter().all(|r| r.len() <= KernelLog::RECORD));
-    }
-
-    #[test]
-    fn looking_says_first_whether_a_reboot_is_forbidden() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = Root::fake(dir.path());
-        let look = || {
-            let mut lines = Vec::new();
-            look(&root, Some(1), Path::new("/etc/ha.d/noreboot"), |line| lines.push(line));
-            lines
-        };
-        assert_eq!(look(), ["forbidden=no"]);
-        root.dir("/etc/ha.d").set("noreboot", "").unwrap();
-        assert_eq!(look(), ["forbidden=yes"]);
-        root.dir("/etc/ha.d").unlink("noreboot").unwrap();
-        std::os::unix::fs::symlink("noreboot", root.path("/etc/ha.d/noreboot")).unwrap();
-        assert_eq!(look(), ["forbidden=yes"], "a loop is not nothing");
-        let long = Path::new("/etc/ha.d").join("x".repeat(300));
-        assert_eq!(is_forbidden(&root, &long), None, "neither yes nor no");
     }
 }

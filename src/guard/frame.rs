@@ -14,8 +14,6 @@ const HEAD: usize = 3;
 pub enum Frame {
     /// What is being done now.
     Progress(String),
-    /// Whether the file that forbids a reboot is there, looked at before anything else.
-    Forbidden(bool),
     /// Another worker was waited for, and now it begins.
     Begun,
     /// The answer. Nothing of weight follows it.
@@ -31,7 +29,6 @@ impl Frame {
         let flag = |is: bool| if is { 'y' } else { 'n' };
         let (kind, text) = match self {
             Self::Progress(text) => (b'p', text.clone()),
-            Self::Forbidden(is) => (b'f', flag(*is).to_string()),
             Self::Begun => (b'b', String::new()),
             Self::Answer(answer) => {
                 let reason = answer.reason.as_deref().unwrap_or_default();
@@ -72,7 +69,6 @@ impl Iterator for Frames {
             self.pending.drain(..end);
             match head[0] {
                 b'p' => return Some(Frame::Progress(text)),
-                b'f' => return Some(Frame::Forbidden(text == "y")),
                 b'b' => return Some(Frame::Begun),
                 b'a' => {
                     if let Some(answer) = parse_answer(&text) {
@@ -109,8 +105,6 @@ mod tests {
     #[test]
     fn frames_survive_being_torn_and_joined() {
         let all = [
-            Frame::Forbidden(true),
-            Frame::Forbidden(false),
             Frame::Begun,
             Frame::Progress("disable iqn.2016-12.net.example:t1".to_owned()),
             Frame::Answer(Answer { code: Code::Degraded, reason: Some("two words".to_owned()), stuck: true }),

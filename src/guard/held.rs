@@ -3,13 +3,18 @@
 //! Two samples of the same thread, apart in time. A thread that merely had no turn on a busy machine, or that waits for a disk which is
 //! slow, has moved in between; one that hangs has not.
 
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
+use crate::deadline::Deadline;
 use crate::kernel::attr::{Dir, Root, running_proc};
 use crate::kernel::identity::Identity;
 use crate::kernel::task::{Task, kernel_threads_since, runs_at};
+
+/// How often what is about to end is looked at.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The kernel threads of the iSCSI target: portal, receive, transmit (`iscsi_target_login.c`, `iscsi_target.c`).
 const TARGET_THREADS: [&str; 3] = ["iscsi_np", "iscsi_trx", "iscsi_ttx"];
@@ -100,6 +105,13 @@ fn programs(session: i32) -> impl Iterator<Item = (i32, Vec<Thread>)> {
 #[must_use]
 pub fn program_of(session: i32) -> Option<Identity> {
     programs(session).find_map(|(pid, _)| Identity::of(Pid::from_raw(pid)).ok())
+}
+
+/// Waits until none is left of them, which got SIGKILL, or the deadline has passed: what ends late was no hang.
+pub fn programs_end_by(session: i32, deadline: Deadline) {
+    while !deadline.is_past() && programs(session).next().is_some() {
+        sleep(deadline.remaining().min(AGAIN));
+    }
 }
 
 /// What the kernel holds.

@@ -10,6 +10,7 @@ pub mod evidence;
 mod frame;
 pub mod held;
 mod hung;
+mod noreboot;
 mod press;
 mod record;
 pub mod supervise;

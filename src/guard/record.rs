@@ -171,7 +171,9 @@ impl Files {
 /// A program that a deep monitor, which has been ended since, had started and that hangs. Nobody else can be in its session as long as that
 /// is so, unless the number was free in between.
 fn survivor(record: &Record) -> Option<Identity> {
-    if record.kind != Kind::DeepLook || Identity::of(Pid::from_raw(record.worker.pid)).is_ok() {
+    // The same one has ended, and nobody has taken note of it yet.
+    let is_another = Identity::of(Pid::from_raw(record.worker.pid)).is_ok_and(|now| now != record.worker);
+    if record.kind != Kind::DeepLook || is_another {
         return None;
     }
     program_of(record.worker.pid).filter(|program| program.start >= record.worker.start)

@@ -119,7 +119,7 @@ impl Call<'_> {
         let Some(preparation) = &self.preparation else { return failure(record.describe()) };
         let _ = alive.ends_by(self.budget.end.within(DEATH));
         let suspects = Suspects::of_process(self.root, record.worker.pid);
-        let stuck = self.stuck(preparation, record.worker.pid, &record.describe(), suspects, had, None);
+        let stuck = self.stuck(preparation, record.worker.pid, &record.describe(), suspects, had);
         stuck.unwrap_or_else(|| failure(record.describe()))
     }
 
@@ -127,9 +127,8 @@ impl Call<'_> {
         let had = self.budget.kill.remaining();
         let warnings = self.preparation.as_ref().map(|p| p.warnings.as_slice()).unwrap_or_default();
         let (spec, action, params, root) = (self.spec, self.action, self.params, self.root);
-        let noreboot = self.preparation.as_ref().map(|p| p.noreboot.as_path());
         let (deadline, least) = (self.budget.worker, LEAST_RUN);
-        let task = Task { spec, action, params, env, root, files: &self.files, deadline, least, noreboot, warnings };
+        let task = Task { spec, action, params, env, root, files: &self.files, deadline, least, warnings };
         match Watched::start(task, self.budget.end.share(0.33)) {
             Ok(watched) => self.conclude(watched, env, had),
             Err(e) => failure(format!("{}: no worker: {e}", self.action)),
@@ -151,12 +150,16 @@ impl Call<'_> {
         if is_stuck {
             watched.kill();
         }
-        let has_ended = watched.ends_by(match (is_stuck, &self.preparation) {
+        let until = match (is_stuck, &self.preparation) {
             (true, Some(_)) => self.budget.end.within(DEATH),
             // Where nothing is to be proved the rest is for the answer, which takes its time on a busy machine.
             (true, None) => self.budget.end.share(0.5).within(DEATH),
             (false, _) => self.budget.end.within(SETTLE),
-        });
+        };
+        let has_ended = watched.ends_by(until);
+        if is_stuck && has_ended {
+            held::programs_end_by(watched.pid().as_raw(), until);
+        }
         if answer.is_none() {
             answer = watched.take_frames();
         }
@@ -188,7 +191,7 @@ impl Call<'_> {
         };
         let note = answer.as_ref().and_then(|answer| answer.reason.as_deref()).unwrap_or(&watched.note);
         if let Some(preparation) = self.preparation.as_ref().filter(|_| !suspects.is_empty()) {
-            let stuck = self.stuck(preparation, pid, note, suspects, had, watched.was_forbidden);
+            let stuck = self.stuck(preparation, pid, note, suspects, had);
             return stuck.unwrap_or_else(|| self.late(answer, &watched.note));
         }
         if suspects.any_waits() {
@@ -213,15 +216,7 @@ impl Call<'_> {
     }
 
     /// A stop for which something may sit in the kernel that no signal ends; `None` when it turns out that nothing does.
-    fn stuck(
-        &self,
-        preparation: &Preparation,
-        pid: i32,
-        note: &str,
-        suspects: Suspects,
-        had: Duration,
-        was_forbidden: Option<bool>,
-    ) -> Option<Answer> {
+    fn stuck(&self, preparation: &Preparation, pid: i32, note: &str, suspects: Suspects, had: Duration) -> Option<Answer> {
         let note = if note.is_empty() { "no progress reported" } else { note };
         if !self.budget.can_prove {
             let timeout = self.budget.timeout.as_secs_f64();
@@ -237,17 +232,17 @@ impl Call<'_> {
             worker: Some(pid),
         };
         let stuck = Stuck { case, note: note.to_owned(), suspects };
-        preparation.escalate(self.root, &stuck, was_forbidden, self.budget.end)
+        preparation.escalate(self.root, &stuck, self.budget.end)
     }
 
     /// What a worker that does not end was at.
     fn kind_of(&self, env: &Env, answer: Option<&Answer>) -> Kind {
         match self.action {
-            // What hangs of a stop that is not stuck only looks, and is no reason to reboot at the next one.
-            "stop" if answer.is_some_and(|answer| !answer.stuck) => Kind::DeepLook,
-            action if changes(action) => Kind::Change,
-            "monitor" | "status" if env.level() > Level::Cheap => Kind::DeepLook,
-            _ => Kind::Look,
+            // What hangs of a change that is not stuck only looks, and is no reason to reboot at a stop.
+            action if changes(action) && answer.is_none_or(|answer| answer.stuck) => Kind::Change,
+            // What a cheap monitor did not need for its answer the next one does not need either.
+            "monitor" | "status" if answer.is_none() && env.level() == Level::Cheap => Kind::Look,
+            _ => Kind::DeepLook,
         }
     }
 
@@ -259,10 +254,11 @@ impl Call<'_> {
             Code::Degraded | Code::DegradedPromoted => env.level() == Level::Cheap,
             _ => false,
         };
-        if answer.is_some_and(is_well) || self.action == "validate-all" {
+        if answer.is_some_and(is_well) {
             return;
         }
-        let kind = if !changes(self.action) && env.level() == Level::Cheap { Kind::Look } else { Kind::DeepLook };
+        let looks_cheaply = matches!(self.action, "monitor" | "status") && env.level() == Level::Cheap;
+        let kind = if looks_cheaply { Kind::Look } else { Kind::DeepLook };
         if let Some(program) = held::program_of(watched.pid().as_raw()) {
             self.leave_behind(kind, program, &watched.note, env, answer);
         }
@@ -278,12 +274,15 @@ impl Call<'_> {
 
     /// Writes down what does not end, for the next call.
     fn leave_behind(&self, kind: Kind, worker: Identity, doing: &str, env: &Env, answer: Option<&Answer>) {
-        // The older one is what the newer waits for.
-        if kind == Kind::DeepLook && self.files.has_other(kind, worker) {
+        // Nobody's resource minds what somebody tried by hand; and the older one is what the newer waits for.
+        if self.action == "validate-all" || (kind == Kind::DeepLook && self.files.has_other(kind, worker)) {
             return;
         }
         let is_good = |answer: &Answer| {
-            matches!(answer.code, Code::Success | Code::RunningPromoted | Code::Degraded | Code::DegradedPromoted)
+            matches!(
+                answer.code,
+                Code::Success | Code::RunningPromoted | Code::Degraded | Code::DegradedPromoted | Code::NotRunning
+            )
         };
         let is_bad = answer.is_none_or(|answer| !is_good(answer));
         let note = answer.filter(|_| is_bad).and_then(|answer| answer.reason.clone()).unwrap_or_else(|| doing.to_owned());

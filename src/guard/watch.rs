@@ -40,8 +40,6 @@ pub struct Watched {
     last_line: String,
     /// What it was doing last.
     pub note: String,
-    /// What it saw of the file that forbids a reboot.
-    pub was_forbidden: Option<bool>,
     /// When it began, if it had to wait for another worker.
     pub begun: Option<Instant>,
 }
@@ -58,7 +56,7 @@ impl Watched {
         let child = Child::fork(setup, move || task.work(write))?;
         let (pipe, stderr, none) = (Some(from_worker), Some(stderr), String::new);
         let (frames, line) = (Frames::default(), Vec::new());
-        Ok(Self { child, pipe, frames, stderr, line, last_line: none(), note: none(), was_forbidden: None, begun: None })
+        Ok(Self { child, pipe, frames, stderr, line, last_line: none(), note: none(), begun: None })
     }
 
     /// Its process id.
@@ -172,7 +170,6 @@ impl Watched {
         for frame in self.frames.by_ref() {
             match frame {
                 Frame::Progress(note) => self.note = note,
-                Frame::Forbidden(is) => self.was_forbidden = Some(is),
                 Frame::Begun => self.begun = Some(Instant::now()),
                 Frame::Answer(answer) => return Some(answer),
             }

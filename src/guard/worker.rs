@@ -3,27 +3,22 @@
 use std::cell::RefCell;
 use std::mem::ManuallyDrop;
 use std::panic;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use nix::unistd::getppid;
 
-use super::evidence::is_forbidden;
 use super::frame::Frame;
 use super::record::{Files, Kind, Record};
 use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::identity::Identity;
-use crate::kernel::process::{Child, PANICKED, PipeEnd, Setup, end_now, keep};
+use crate::kernel::process::{PANICKED, PipeEnd, end_now};
 use crate::ocf::env::{Env, Params};
 use crate::ocf::error::{Code, OcfError};
 use crate::ocf::log;
 use crate::ocf::run::{Answer, Context, Level, act};
 use crate::ocf::spec::AgentSpec;
-
-/// How long a stop waits for the first look at the file that forbids a reboot, which then goes on beside it.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// What is to be done.
 #[derive(Clone, Copy)]
@@ -38,8 +33,6 @@ pub struct Task<'a> {
     pub deadline: Deadline,
     /// What may be left of the time-out, at the least, after waiting for another worker: with less, a stop does not begin.
     pub least: Duration,
-    /// Of a stop that may lead to a reboot: the file that forbids that.
-    pub noreboot: Option<&'a Path>,
     /// What went wrong before the fork.
     pub warnings: &'a [String],
 }
@@ -58,7 +51,6 @@ impl Task<'_> {
         if self.action != "stop" {
             log::write_files();
         }
-        self.look_for_noreboot(&pipe);
         for warning in self.warnings {
             tracing::warn!("{warning}");
         }
@@ -82,23 +74,8 @@ impl Task<'_> {
         }
     }
 
-    /// By a child of its own, for what the file is on may hang, and the stop need not.
-    fn look_for_noreboot(&self, pipe: &PipeEnd) {
-        let Some(file) = self.noreboot else { return };
-        let until = self.deadline.within(LOOK);
-        let setup = Setup { dies_with_parent: true, keep: keep(pipe), retry: Some(until), ..Setup::default() };
-        let looker = Child::fork(setup, || {
-            if let Some(is) = is_forbidden(self.root, file) {
-                let _ = Frame::Forbidden(is).send(pipe);
-            }
-        });
-        if let Ok(looker) = looker {
-            let _ = looker.wait(until);
-        }
-    }
-
-    /// Under the lock when it is a change. The lock is held until this process ends, its last thread included, unless it is a stop that is not
-    /// stuck: what still hangs then only looks.
+    /// Under the lock when it is a change. The lock is held until this process ends, its last thread included, unless it has answered and is
+    /// not stuck: what still hangs then only looks.
     fn locked(&self, progress: &dyn Fn(&str), begins: &dyn Fn()) -> Result<Answer, OcfError> {
         let cx = Context { root: self.root, env: self.env, deadline: self.deadline, progress };
         let act = || act(self.spec, self.action, self.params, &cx);
@@ -129,8 +106,6 @@ impl Task<'_> {
         let answer = act();
         if !answer.stuck {
             self.files.forget(Kind::Change);
-        }
-        if self.action == "stop" && !answer.stuck {
             drop(held.map(ManuallyDrop::into_inner));
         }
         Ok(answer)

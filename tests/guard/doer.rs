@@ -139,6 +139,11 @@ impl Agent for Doer {
                 let is_running = (self.when == "start") == self.is_done.get();
                 Ok(if is_running { State::Running } else { State::Stopped })
             }
+            ("be stopped", _) => Ok(State::Stopped),
+            ("be stopped and stay", _) => {
+                get_traced(cx.root);
+                Ok(State::Stopped)
+            }
             ("hang when deep" | "doubt when deep and stay", Level::Cheap) => Ok(State::Running),
             ("hang when deep", _) => {
                 (cx.progress)("reading dm-3");

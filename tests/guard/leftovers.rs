@@ -88,6 +88,28 @@ pub fn what_hangs_of_a_stop_that_failed_and_is_not_stuck_reboots_nobody_either()
     release(&tracer);
 }
 
+/// A read of the configuration, say, on a disk that hangs: nothing was made yet.
+pub fn what_hangs_of_a_start_that_failed_and_is_not_stuck_reboots_nobody_at_the_stop() {
+    let (bench, tracer, answer) = Bench::with_one_left_behind("start", "fail and stay", &[]);
+    assert_eq!((answer.code, reason(&answer)), (Code::Generic, "lun0 is mounted"));
+    assert_eq!(bench.call("stop", "nothing", 6000), SUCCESS);
+    assert_eq!(bench.call("start", "fail", 6000).code, Code::Configured, "and keeps nobody from trying again");
+    assert_eq!(bench.keys(), "");
+    release(&tracer);
+}
+
+pub fn what_a_cheap_monitor_did_not_need_for_its_answer_fails_no_later_one() {
+    let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", "be stopped and stay", &[]);
+    assert_eq!(answer.code, Code::NotRunning);
+    assert_eq!(monitor(&bench, "be stopped", &[BY_PACEMAKER]).0, Code::NotRunning, "a probe that fails is a resource that may run");
+    assert_eq!(bench.call("start", "nothing", 6000), SUCCESS);
+    release(&tracer);
+    let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", "be done and stay", &[BY_PACEMAKER]);
+    assert_eq!(answer.code, Code::Success);
+    assert_eq!(monitor(&bench, "nothing", &[BY_PACEMAKER]).0, Code::Degraded, "a person is told");
+    release(&tracer);
+}
+
 /// Pacemaker cancels a monitor by SIGKILL to its process group before it stops the resource.
 pub fn a_deep_monitor_that_hangs_is_known_when_its_supervisor_was_killed() {
     let bench = Bench::new();

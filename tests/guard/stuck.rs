@@ -189,3 +189,20 @@ pub fn a_file_that_forbids_a_reboot_counts_when_its_disk_no_longer_answers() {
     let (reason, keys) = outcome(&bench, "forbid it and be stuck");
     assert!(reason.ends_with("forbidden by noreboot_file") && keys.is_empty(), "the later look counts: {reason}");
 }
+
+pub fn a_file_that_forbids_a_reboot_is_looked_at_before_an_earlier_change_is_waited_for() {
+    let (bench, tracer, _) = Bench::with_one_left_behind("start", "hang", &[]);
+    let dir = bench.root.dir("/etc/ha.d");
+    dir.set("noreboot", "").unwrap();
+    let hanger = Child::fork(Setup::default(), || {
+        sleep(Duration::from_secs(2));
+        // Neither there nor not there, as on a disk that does not answer.
+        dir.unlink("noreboot").unwrap();
+        std::os::unix::fs::symlink("x".repeat(300), bench.path("/etc/ha.d/noreboot")).unwrap();
+    });
+    let answer = bench.call("stop", "nothing", 6000);
+    drop(hanger);
+    assert!(reason(&answer).ends_with("; reboot forbidden by noreboot_file"), "{answer:?}");
+    assert_eq!(bench.keys(), "");
+    release(&tracer);
+}

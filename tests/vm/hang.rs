@@ -239,6 +239,12 @@ fn a_configuration_file_whose_disk_hangs_is_told_in_time_and_is_no_failure() {
     let cheap = of("monitor").run();
     assert!([0, 190].contains(&cheap.code), "{cheap:?}");
     of("stop").seconds(20).run().is(0).within(20.0);
+    // A probe, and another one beside what the first has left behind; and a start of which nothing is made.
+    for _ in 0..2 {
+        of("monitor").seconds(20).run().is(7).within(20.0);
+    }
+    of("start").seconds(20).run().is(1).says(&["configuration"]).within(20.0);
+    of("stop").seconds(20).run().is(0).within(20.0);
     sh("dmsetup resume --noudevsync san-t3").ok();
     until("what was stuck ends", 20, || tasks("LIO").is_empty());
     sh(&format!("umount {}", dir.display())).ok();

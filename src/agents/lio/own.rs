@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Lio;
 use crate::agents::jobs::{Job, Wave};
+use crate::deadline::Deadline;
 use crate::kernel::attr::Root;
 use crate::kernel::error::KernelError;
 use crate::kernel::lio::config::Config;
@@ -152,29 +153,41 @@ impl Claims {
 impl Lio {
     /// The chosen part of the configuration, and its file. A file with secrets that others can read is refused.
     pub(super) fn load_config(&self, cx: &Context) -> Result<(PathBuf, Config), OcfError> {
-        let file = config_file(cx.root, self.config.as_deref())?;
-        let text = saveconfig::read_private(cx.root, &file, self.allow_readable_config).map_err(|e| unreadable(&e))?;
-        let config = self.parse(&file, &text)?;
+        let (text, file) = self.read_config(cx, self.allow_readable_config, cx.deadline.share(0.3))?;
+        let config = self.parse(&file, &text.map_err(|e| unreadable(&e))?)?;
         Ok((file, config))
     }
 
     /// The chosen part of the configuration, to tell what is ours: whoever else can read the file is of no matter here. `None` when there
     /// is no file. Its file system may hang while LIO does not, so nobody waits long for it.
     pub(super) fn glance_at_config(&self, cx: &Context) -> Result<Option<Config>, OcfError> {
+        match self.read_config(cx, true, cx.deadline.share(0.3).within(GLANCE))? {
+            (Ok(text), file) => self.parse(&file, &text).map(Some),
+            (Err(e), _) if e.is_not_found() => Ok(None),
+            (Err(e), _) => Err(unreadable(&e)),
+        }
+    }
+
+    /// What the file says, and which it is. By a thread, which is left alone when the file does not answer in time.
+    fn read_config(
+        &self,
+        cx: &Context,
+        allow_readable: bool,
+        until: Deadline,
+    ) -> Result<(Result<String, KernelError>, PathBuf), OcfError> {
         let (tell, told) = channel();
         let (root, named) = (cx.root.clone(), self.config.clone());
         let look = Job::new("read the configuration", move || {
             let file = config_file(&root, named.as_deref())?;
-            let _ = tell.send((saveconfig::read_private(&root, &file, true), file));
+            let _ = tell.send((saveconfig::read_private(&root, &file, allow_readable), file));
             Ok(())
         });
-        Wave::start(vec![look], 1).wait(cx.deadline.share(0.3).within(GLANCE));
-        match told.try_recv() {
-            Ok((Ok(text), file)) => self.parse(&file, &text).map(Some),
-            Ok((Err(e), _)) if e.is_not_found() => Ok(None),
-            Ok((Err(e), _)) => Err(unreadable(&e)),
-            Err(_) => Err(OcfError::new(Code::Generic, "the configuration file does not answer")),
-        }
+        let mut wave = Wave::start(vec![look], 1);
+        wave.wait(until);
+        told.try_recv().map_err(|_| match wave.take_failed().pop() {
+            Some(e) => e.into(),
+            None => OcfError::new(Code::Generic, "the configuration file does not answer"),
+        })
     }
 
     fn parse(&self, file: &Path, text: &str) -> Result<Config, OcfError> {
