@@ -24,12 +24,15 @@ done
 # The first start on a node joins the lockspace, and sanlock needs to hear from the disk that nobody else has this host_id: some 20 s, and
 # after a power cut of this very node longer. Hence 180 s.
 longer=(op start timeout=180s)
+# Until the leases of a node that has lost its power are over (some 140 s) its exclusive volumes are refused to the others (`LV locked by other
+# host`). A start that has failed is forgotten after a minute, and tried again.
+again=(meta failure-timeout=60s)
 
 # Nothing moves back by itself.
 pcs resource defaults update resource-stickiness=200
 
 # 1. An exclusive volume. The first cLVM on a node starts the lockspace of the volume group, the last one stops it.
-pcs resource create "p_${exclusive}" "$agent" vgname="$vg" lvname="$exclusive" vg_access_mode=lvmlockd "${longer[@]}" --group g_san
+pcs resource create "p_${exclusive}" "$agent" vgname="$vg" lvname="$exclusive" vg_access_mode=lvmlockd "${longer[@]}" "${again[@]}" --group g_san
 
 # 2. A shared one, as a clone.
 pcs resource create "p_${shared}" "$agent" vgname="$vg" lvname="$shared" vg_access_mode=lvmlockd activation_mode=shared "${longer[@]}" \

@@ -35,7 +35,7 @@ while read -r name resource vg iqn address preferred; do
     # With iqn the agent has its own target and its disks in the common file, and leaves the others alone.
     p resource create "p_lio_$name" ocf:san:LIO config="$config" iqn="$iqn" --group "g_san_$name"
     p resource create "p_vip_$name" ocf:san:VIP ip="$address" cidr_netmask="$prefix" nic="$nic" \
-        meta failure-timeout=300s --group "g_san_$name"
+        meta failure-timeout=60s --group "g_san_$name"
     p constraint colocation add "g_san_$name" with Promoted "p_drbd_$name-clone" INFINITY
     p constraint order promote "p_drbd_$name-clone" 'then' start "g_san_$name"
     p constraint location "g_san_$name" prefers "$preferred=50"

@@ -54,7 +54,7 @@ crm configure load update - <<END
 primitive p_drbd ocf:san:DRBD-helper params drbd_resource=$resource uplink=$nic $(operations DRBD-helper)
 primitive p_lvm ocf:san:cLVM params vgname=$vg $(operations cLVM)
 primitive p_lio ocf:san:LIO params config=$config $(operations LIO)
-primitive p_vip ocf:san:VIP params ip=$address cidr_netmask=$prefix nic=$nic meta priority=10 failure-timeout=300s $(operations VIP)
+primitive p_vip ocf:san:VIP params ip=$address cidr_netmask=$prefix nic=$nic meta priority=10 failure-timeout=60s $(operations VIP)
 clone p_drbd-clone p_drbd meta promotable=true promoted-max=1 promoted-node-max=1 clone-max=2 clone-node-max=1 notify=true
 group g_san p_lvm p_lio p_vip
 colocation san-with-drbd inf: g_san p_drbd-clone:Promoted

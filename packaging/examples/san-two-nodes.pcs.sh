@@ -48,8 +48,8 @@ p property set stonith-enabled=$stonith no-quorum-policy=freeze
 # before it fences. Some seconds longer than it takes to switch a node off, because the two do not notice at the same moment; and it is part of the pause when the node with
 # the address really dies.
 p property set priority-fencing-delay=10s
-# failure-timeout: where neither node has a link to the LAN the address fails on both; every five minutes it is tried again, and the group with
-# it, so that it comes back by itself once the switch does. Of all else two failures move it; it stays where it is after that, until somebody has cleaned up (docs/failures.md).
+# failure-timeout: where neither node has a link to the LAN the address fails on both; once a minute it is tried again, and the group with it,
+# so that it comes back by itself once the switch does, before initiators give up. Of all else two failures move it; it stays where it is after that, until somebody has cleaned up (docs/failures.md).
 p resource defaults update resource-stickiness=200 migration-threshold=2
 
 # Time-outs and intervals are those that the agents' meta-data advises, which pcs takes by itself.
@@ -58,7 +58,7 @@ p resource create p_drbd ocf:san:DRBD-helper drbd_resource="$resource" uplink="$
 p resource create p_lvm ocf:san:cLVM vgname="$vg" --group g_san
 p resource create p_lio ocf:san:LIO config="$config" --group g_san
 p resource create p_vip ocf:san:VIP ip="$address" cidr_netmask="$prefix" nic="$nic" \
-    meta priority=10 failure-timeout=300s --group g_san
+    meta priority=10 failure-timeout=60s --group g_san
 p constraint colocation add g_san with Promoted p_drbd-clone INFINITY
 p constraint order promote p_drbd-clone 'then' start g_san
 p constraint location g_san prefers "$preferred=50"
