@@ -35,7 +35,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(1);
 /// How long the disk that this program is on gets to give all of it.
 const LOADING: Duration = Duration::from_secs(1);
 /// How long a stop waits for the first look at the file that forbids a reboot, which then goes on beside it.
-const FIRST_LOOK: Duration = Duration::from_millis(500);
+pub const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// What was made ready before the stop began.
 #[derive(Debug)]
@@ -59,19 +59,21 @@ impl Preparation {
         spec.params.iter().any(|param| param.decl().name == "on_stop_hang")
     }
 
-    /// For what the parameters of an agent say. A stop works with a broken configuration: then the defaults stand.
+    /// For what the parameters of an agent say. A stop works with a broken configuration: then the defaults stand. `patience` is what may be
+    /// spent on waiting for the first look, at most [`FIRST_LOOK`].
     #[must_use]
-    pub fn new(root: &Root, params: &Params) -> Self {
+    pub fn new(root: &Root, params: &Params, patience: Duration) -> Self {
         let policy = params.get(&ON_STOP_HANG).unwrap_or(OnStopHang::Reboot);
-        Self::with(root, policy, params.get(&NOREBOOT_FILE).unwrap_or_else(|_| "/etc/ha.d/noreboot".into()))
+        let file = params.get(&NOREBOOT_FILE).unwrap_or_else(|_| "/etc/ha.d/noreboot".into());
+        Self::with(root, policy, file, patience)
     }
 
     /// Locks memory and opens what is needed to write evidence and press keys. What does not work is a warning, never a failure: the
     /// stop comes first.
     #[must_use]
-    pub fn with(root: &Root, policy: OnStopHang, noreboot: PathBuf) -> Self {
+    pub fn with(root: &Root, policy: OnStopHang, noreboot: PathBuf, patience: Duration) -> Self {
         let mut warnings = Vec::new();
-        let (first_look, until) = (Look::begin(root, &noreboot), Deadline::after(FIRST_LOOK));
+        let (first_look, until) = (Look::begin(root, &noreboot), Deadline::after(patience.min(FIRST_LOOK)));
         let locked = if root.is_fake() { Ok(()) } else { lock_memory_by(Deadline::after(LOADING)) };
         let is_locked = locked.is_ok();
         if let Err(e) = locked {

@@ -63,6 +63,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_answer_counts_however_late_it_comes_and_none_is_none() {
+        let (read, mut write) = pipe().unwrap();
+        let look = Look { pipe: Some(read), seen: Cell::new(None) };
+        let now = || Deadline::after(Duration::from_millis(10));
+        assert_eq!(look.seen_by(now()), None);
+        write.write_all(b"y").unwrap();
+        assert_eq!(look.seen_by(now()), Some(true));
+        drop(write);
+        assert_eq!(look.seen_by(now()), Some(true), "also when it is asked again");
+        let (read, write) = pipe().unwrap();
+        drop(write);
+        let look = Look { pipe: Some(read), seen: Cell::new(None) };
+        assert_eq!(look.seen_by(now()), None, "it ended without one");
+    }
+
+    #[test]
     fn a_file_that_is_there_or_can_not_be_reached_forbids_and_no_answer_is_neither() {
         let dir = tempfile::tempdir().unwrap();
         let root = Root::fake(dir.path());

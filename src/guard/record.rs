@@ -60,6 +60,8 @@ pub struct Record {
     pub has_failed: bool,
     /// Whether Pacemaker has called for it.
     pub is_by_pacemaker: bool,
+    /// Whether it only looks, and its answer did without what hangs: that is no evidence for a stop which is stuck.
+    pub is_needless: bool,
     /// What it was doing, or why it has failed, if that is known.
     pub note: String,
 }
@@ -76,7 +78,8 @@ impl Record {
         let note = self.note.replace('\n', " ");
         let failed = if self.has_failed { " failed" } else { "" };
         let by = if self.is_by_pacemaker { " by-pacemaker" } else { "" };
-        format!("{} {} {} {}{failed}{by}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
+        let needless = if self.is_needless { " needless" } else { "" };
+        format!("{} {} {} {}{failed}{by}{needless}\n{note}\n", self.worker.pid, self.worker.start, self.supervisor, self.action)
     }
 
     fn from_text(kind: Kind, text: &str) -> Option<Self> {
@@ -85,12 +88,14 @@ impl Record {
         let worker = Identity { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? };
         let supervisor = words.next()?.parse().ok()?;
         let action = words.next()?.to_owned();
-        let (mut has_failed, mut is_by_pacemaker) = (false, false);
+        let (mut has_failed, mut is_by_pacemaker, mut is_needless) = (false, false, false);
         for word in words {
             has_failed |= word == "failed";
             is_by_pacemaker |= word == "by-pacemaker";
+            is_needless |= word == "needless";
         }
-        Some(Self { kind, worker, supervisor, action, has_failed, is_by_pacemaker, note: note.trim_end().to_owned() })
+        let note = note.trim_end().to_owned();
+        Some(Self { kind, worker, supervisor, action, has_failed, is_by_pacemaker, is_needless, note })
     }
 }
 
@@ -197,6 +202,7 @@ mod tests {
             action: "stop".to_owned(),
             has_failed: false,
             is_by_pacemaker: false,
+            is_needless: false,
             note: "disable iqn.x".to_owned(),
         }
     }
@@ -208,7 +214,7 @@ mod tests {
         let record = record_of(Identity { pid: 12, start: 34 }, 56);
         files.write(&record).unwrap();
         assert_eq!(files.record(Kind::Change), Some(record.clone()));
-        let failed = Record { has_failed: true, is_by_pacemaker: true, ..record.clone() };
+        let failed = Record { has_failed: true, is_by_pacemaker: true, is_needless: true, ..record.clone() };
         files.write(&failed).unwrap();
         assert_eq!(files.record(Kind::Change), Some(failed));
         assert_eq!(record.describe(), "an earlier stop (pid 12) is stuck in the kernel: disable iqn.x");

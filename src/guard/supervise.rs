@@ -36,7 +36,7 @@ pub fn call(spec: &'static AgentSpec, action: &str, params: &Params, env: &Env, 
     let may_escalate = action == "stop" && Preparation::is_for(spec);
     // Before the preparation, which takes its time too.
     let budget = Budget::new(spec, action, env, root, may_escalate);
-    let preparation = may_escalate.then(|| Preparation::new(root, params));
+    let preparation = may_escalate.then(|| Preparation::new(root, params, budget.kill.remaining().saturating_sub(LEAST_TRY)));
     let files = Files::new(root, env, spec.name);
     let call = Call { spec, action, params, env, root, preparation, budget, files };
     match call.files.left_behind() {
@@ -150,10 +150,10 @@ impl Call<'_> {
         if is_stuck {
             watched.kill();
         }
-        let until = match (is_stuck, &self.preparation) {
-            (true, Some(_)) => self.budget.end.within(DEATH),
+        let until = match (is_stuck, self.preparation.is_some() && self.budget.can_prove) {
+            (true, true) => self.budget.end.within(DEATH),
             // Where nothing is to be proved the rest is for the answer, which takes its time on a busy machine.
-            (true, None) => self.budget.end.share(0.5).within(DEATH),
+            (true, false) => self.budget.end.share(0.5).within(DEATH),
             (false, _) => self.budget.end.within(SETTLE),
         };
         let has_ended = watched.ends_by(until);
@@ -167,7 +167,11 @@ impl Call<'_> {
             self.leave_program_behind(&watched, env, answer.as_ref());
             self.forget_of_changes(answer.as_ref());
         } else if let Ok(worker) = Identity::of(watched.pid()) {
-            self.leave_behind(self.kind_of(env, answer.as_ref()), worker, &watched.note, env, answer.as_ref());
+            let kind = self.kind_of(env, answer.as_ref());
+            // It is known to only look, and the answer did without it.
+            let looks_cheaply = changes(self.action) || env.level() == Level::Cheap;
+            let is_needless = kind == Kind::DeepLook && looks_cheaply && answer.is_some();
+            self.leave_behind(kind, worker, &watched.note, env, answer.as_ref(), is_needless);
         }
         match answer {
             Some(answer) if !(answer.stuck && self.preparation.is_some()) => answer,
@@ -183,7 +187,8 @@ impl Call<'_> {
             (false, _) => Suspects::of_process(self.root, pid).and(Suspects::of_session(pid)),
             (true, Some(_)) => {
                 // A read of an earlier monitor may be what has the device open for good.
-                let earlier = self.files.left_behind().map(|(record, _)| Suspects::of_process(self.root, record.worker.pid));
+                let earlier = self.files.left_behind().filter(|(record, _)| !record.is_needless);
+                let earlier = earlier.map(|(record, _)| Suspects::of_process(self.root, record.worker.pid));
                 let started = Suspects::of_the_target(self.root).and(Suspects::of_session(pid));
                 earlier.into_iter().fold(started, Suspects::and)
             }
@@ -260,20 +265,21 @@ impl Call<'_> {
         let looks_cheaply = matches!(self.action, "monitor" | "status") && env.level() == Level::Cheap;
         let kind = if looks_cheaply { Kind::Look } else { Kind::DeepLook };
         if let Some(program) = held::program_of(watched.pid().as_raw()) {
-            self.leave_behind(kind, program, &watched.note, env, answer);
+            self.leave_behind(kind, program, &watched.note, env, answer, false);
         }
     }
 
     /// What an earlier start has left hanging was none of this resource's disks, or this one would not have succeeded: no evidence, no doubt.
     fn forget_of_changes(&self, answer: Option<&Answer>) {
         let has_started = self.action == "start" && answer.is_some_and(|answer| answer.code == Code::Success);
-        if has_started && self.files.record(Kind::DeepLook).is_some_and(|record| changes(&record.action)) {
+        let is_none_of_ours = |record: Record| record.is_needless || changes(&record.action);
+        if has_started && self.files.record(Kind::DeepLook).is_some_and(is_none_of_ours) {
             self.files.forget(Kind::DeepLook);
         }
     }
 
     /// Writes down what does not end, for the next call.
-    fn leave_behind(&self, kind: Kind, worker: Identity, doing: &str, env: &Env, answer: Option<&Answer>) {
+    fn leave_behind(&self, kind: Kind, worker: Identity, doing: &str, env: &Env, answer: Option<&Answer>, is_needless: bool) {
         // Nobody's resource minds what somebody tried by hand; and the older one is what the newer waits for.
         if self.action == "validate-all" || (kind == Kind::DeepLook && self.files.has_other(kind, worker)) {
             return;
@@ -295,6 +301,7 @@ impl Call<'_> {
             // Only a monitor goes on failing for it.
             has_failed: is_bad && matches!(self.action, "monitor" | "status"),
             is_by_pacemaker: env.is_by_pacemaker(),
+            is_needless,
             note,
         });
     }

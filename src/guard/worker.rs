@@ -138,6 +138,7 @@ impl Task<'_> {
             action,
             has_failed: false,
             is_by_pacemaker: self.env.is_by_pacemaker(),
+            is_needless: false,
             note: String::new(),
         })?;
         Ok(true)

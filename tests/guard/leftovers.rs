@@ -94,6 +94,7 @@ pub fn what_hangs_of_a_start_that_failed_and_is_not_stuck_reboots_nobody_at_the_
     assert_eq!((answer.code, reason(&answer)), (Code::Generic, "lun0 is mounted"));
     assert_eq!(bench.call("stop", "nothing", 6000), SUCCESS);
     assert_eq!(bench.call("start", "fail", 6000).code, Code::Configured, "and keeps nobody from trying again");
+    assert_eq!(reason(&bench.call("stop", "be stuck", 6000)), "disable iqn.2016-12.net.example:t1", "nor is it evidence");
     assert_eq!(bench.keys(), "");
     release(&tracer);
 }
@@ -101,8 +102,13 @@ pub fn what_hangs_of_a_start_that_failed_and_is_not_stuck_reboots_nobody_at_the_
 pub fn what_a_cheap_monitor_did_not_need_for_its_answer_fails_no_later_one() {
     let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", "be stopped and stay", &[]);
     assert_eq!(answer.code, Code::NotRunning);
-    assert_eq!(monitor(&bench, "be stopped", &[BY_PACEMAKER]).0, Code::NotRunning, "a probe that fails is a resource that may run");
+    assert_eq!(
+        monitor(&bench, "be stopped", &[BY_PACEMAKER]).0,
+        Code::NotRunning,
+        "a probe that fails is a resource that may run"
+    );
     assert_eq!(bench.call("start", "nothing", 6000), SUCCESS);
+    assert_eq!(monitor(&bench, "nothing", &[BY_PACEMAKER]).0, Code::Success, "it was none of its disks");
     release(&tracer);
     let (bench, tracer, answer) = Bench::with_one_left_behind("monitor", "be done and stay", &[BY_PACEMAKER]);
     assert_eq!(answer.code, Code::Success);

@@ -153,7 +153,7 @@ impl Claims {
 impl Lio {
     /// The chosen part of the configuration, and its file. A file with secrets that others can read is refused.
     pub(super) fn load_config(&self, cx: &Context) -> Result<(PathBuf, Config), OcfError> {
-        let (text, file) = self.read_config(cx, self.allow_readable_config, cx.deadline.share(0.3))?;
+        let (text, file) = self.read_config(cx, self.allow_readable_config, cx.deadline.share(0.5))?;
         let config = self.parse(&file, &text.map_err(|e| unreadable(&e))?)?;
         Ok((file, config))
     }

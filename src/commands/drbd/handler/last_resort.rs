@@ -12,7 +12,7 @@ use clap::{Arg, Command, value_parser};
 use super::split_brain::add_in_time;
 use super::{Handler, Outcome, Turn, Work, no_options};
 use crate::agents::drbd_helper::guard::Reason;
-use crate::guard::escalate::Preparation;
+use crate::guard::escalate::{FIRST_LOOK, Preparation};
 use crate::guard::evidence::Case;
 use crate::kernel::drbd::model::{ConnectionState, Role};
 use crate::ocf::hang::OnStopHang;
@@ -110,7 +110,7 @@ fn give_up(work: &Work, what: &'static str) -> Outcome {
     let then = work.options.get_one::<String>("then").map_or("reboot", String::as_str);
     let policy = OnStopHang::parse(then).unwrap_or(OnStopHang::Fail);
     let file = work.options.get_one::<PathBuf>("noreboot-file").cloned().unwrap_or_else(|| "/etc/ha.d/noreboot".into());
-    let preparation = Preparation::with(work.root, policy, file);
+    let preparation = Preparation::with(work.root, policy, file, FIRST_LOOK);
     let case = Case {
         headline: format!("DRBD {}: {what}", work.resource),
         file: format!("drbd-{}", file_name(work.resource)),
