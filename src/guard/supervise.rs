@@ -169,8 +169,8 @@ impl Call<'_> {
         } else if let Ok(worker) = Identity::of(watched.pid()) {
             let kind = self.kind_of(env, answer.as_ref());
             // It is known to only look, and the answer did without it.
-            let looks_cheaply = changes(self.action) || env.level() == Level::Cheap;
-            let is_needless = kind == Kind::DeepLook && looks_cheaply && answer.is_some();
+            let is_deep = self.monitors_at(env).is_some_and(|level| level > Level::Cheap);
+            let is_needless = kind == Kind::DeepLook && !is_deep && answer.is_some();
             self.leave_behind(kind, worker, &watched.note, env, answer.as_ref(), is_needless);
         }
         match answer {
@@ -242,13 +242,18 @@ impl Call<'_> {
 
     /// What a worker that does not end was at.
     fn kind_of(&self, env: &Env, answer: Option<&Answer>) -> Kind {
-        match self.action {
+        match self.monitors_at(env) {
             // What hangs of a change that is not stuck only looks, and is no reason to reboot at a stop.
-            action if changes(action) && answer.is_none_or(|answer| answer.stuck) => Kind::Change,
+            None if changes(self.action) && answer.is_none_or(|answer| answer.stuck) => Kind::Change,
             // What a cheap monitor did not need for its answer the next one does not need either.
-            "monitor" | "status" if answer.is_none() && env.level() == Level::Cheap => Kind::Look,
+            Some(Level::Cheap) if answer.is_none() => Kind::Look,
             _ => Kind::DeepLook,
         }
+    }
+
+    /// At which level, if this is a monitor.
+    fn monitors_at(&self, env: &Env) -> Option<Level> {
+        matches!(self.action, "monitor" | "status").then(|| env.level())
     }
 
     /// Writes down a program that the worker, which has ended, started and that hangs: none is put beside it by the next deep monitor, and
@@ -262,8 +267,7 @@ impl Call<'_> {
         if answer.is_some_and(is_well) {
             return;
         }
-        let looks_cheaply = matches!(self.action, "monitor" | "status") && env.level() == Level::Cheap;
-        let kind = if looks_cheaply { Kind::Look } else { Kind::DeepLook };
+        let kind = if self.monitors_at(env) == Some(Level::Cheap) { Kind::Look } else { Kind::DeepLook };
         if let Some(program) = held::program_of(watched.pid().as_raw()) {
             self.leave_behind(kind, program, &watched.note, env, answer, false);
         }

@@ -169,8 +169,8 @@ impl Agent for Doer {
     fn stop(&self, cx: &Context) -> Result<(), OcfError> {
         self.act(cx)
     }
-    fn validate(&self, _cx: &Context, _level: Level) -> Result<(), OcfError> {
-        Ok(())
+    fn validate(&self, cx: &Context, _level: Level) -> Result<(), OcfError> {
+        if self.when == "validate-all" { self.act(cx) } else { Ok(()) }
     }
 }
 

@@ -116,6 +116,17 @@ pub fn what_a_cheap_monitor_did_not_need_for_its_answer_fails_no_later_one() {
     release(&tracer);
 }
 
+pub fn what_hangs_of_a_validation_by_hand_is_of_no_matter_to_the_resource() {
+    let bench = Bench::new();
+    let tracer = bench.tracer();
+    assert_eq!(bench.call_from_outside("validate-all", "be done and stay", 2000, &[]).code, Code::Success);
+    let worker = format!("/proc/{}", bench.text("/trace-me"));
+    assert!(fs::exists(&worker).unwrap(), "it hangs");
+    assert_eq!(bench.left_record(), None);
+    assert_eq!(monitor(&bench, "nothing", &[BY_PACEMAKER]), (Code::Success, String::new()));
+    release(&tracer);
+}
+
 /// Pacemaker cancels a monitor by SIGKILL to its process group before it stops the resource.
 pub fn a_deep_monitor_that_hangs_is_known_when_its_supervisor_was_killed() {
     let bench = Bench::new();

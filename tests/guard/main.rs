@@ -68,6 +68,7 @@ const CASES: &[(&str, fn())] = cases![
     what_hangs_of_a_stop_that_failed_and_is_not_stuck_reboots_nobody_either,
     what_hangs_of_a_start_that_failed_and_is_not_stuck_reboots_nobody_at_the_stop,
     what_a_cheap_monitor_did_not_need_for_its_answer_fails_no_later_one,
+    what_hangs_of_a_validation_by_hand_is_of_no_matter_to_the_resource,
     a_deep_monitor_that_hangs_is_known_when_its_supervisor_was_killed,
     only_a_stop_of_an_agent_that_declares_it_escalates,
     a_stop_whose_worker_can_not_be_killed_is_answered_in_time_and_reboots,

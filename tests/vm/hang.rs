@@ -239,7 +239,7 @@ fn a_configuration_file_whose_disk_hangs_is_told_in_time_and_is_no_failure() {
     let cheap = of("monitor").run();
     assert!([0, 190].contains(&cheap.code), "{cheap:?}");
     of("stop").seconds(20).run().is(0).within(20.0);
-    // A probe, and another one beside what the first has left behind; and a start of which nothing is made.
+    // Probes beside what hangs already, and a start of which nothing is made.
     for _ in 0..2 {
         of("monitor").seconds(20).run().is(7).within(20.0);
     }

@@ -147,8 +147,7 @@ impl Lio {
 
     /// What check levels 10 and 20 find wrong with something that runs.
     fn deep_check(&self, cx: &Context, lio: &lio::Lio, own: &Own, level: Level) -> Result<State, OcfError> {
-        // A glance first, which waits less long where the file's disk does not answer.
-        let config = match self.glance_at_config(cx).and_then(|_| self.load_config(cx)) {
+        let config = match self.load_config(cx) {
             Ok((_, config)) => config,
             Err(why) => return Ok(State::Degraded(format!("the next start will fail: {why}"))),
         };
